@@ -1,0 +1,26 @@
+/* The hypervisor channel: what services ask of init. The badge says who asks; a monitor may speak of its own VM only.
+ *
+ * Every request is an seL4_Call whose label is the operation and whose message registers are the arguments; the
+ * reply's label is an enum hypervisor_status.
+ */
+#pragma once
+
+#include <stdint.h>
+
+enum hypervisor_operation {
+    HV_VM_RUNNING = 0x2001,  /* monitor → init: the guest is about to run its first instruction */
+    HV_VM_POWERED_OFF,       /* monitor → init: the guest powered itself off; the VM is destroyed, no reply comes */
+    HV_VM_REBOOT,            /* monitor → init: the guest wants a reset; the VM is destroyed and created anew */
+    HV_VM_REFUSED,           /* monitor → init: image or configuration cannot run; the cause has been logged */
+    HV_VM_CRASHED,           /* monitor → init: the guest stopped by a fault of its own; the cause has been logged */
+};
+
+enum hypervisor_status { HV_OK = 0, HV_DENIED = 1, HV_INVALID = 2, HV_NO_MEMORY = 3 };
+
+/* Badges on init's endpoint: kind in the top byte of the low half, number below. A fault of a service arrives on the
+ * same endpoint with the fault kind. */
+enum hypervisor_badge_kind { BADGE_SERVICE = 1, BADGE_MONITOR = 2, BADGE_FAULT_SERVICE = 3, BADGE_FAULT_MONITOR = 4 };
+
+#define HV_BADGE(kind, number) ((uint64_t)(kind) << 24 | (uint64_t)(number))
+#define HV_BADGE_KIND(badge)   ((uint32_t)((badge) >> 24) & 0xffu)
+#define HV_BADGE_NUMBER(badge) ((uint32_t)(badge) & 0xffffffu)

@@ -1,0 +1,50 @@
+/* Where a service finds its capabilities.
+ *
+ * beaml4-init fills a service's CSpace before it starts. Slots below SLOT_ROLE mean the same in every service;
+ * the rest depends on what the service is for. A capability that a service is not given leaves its slot empty.
+ *
+ * Every service but init has a two-level CSpace: 32 bits of a capability pointer are resolved by the root CNode,
+ * 32 by the CNode below it. The slots of this header live in the first second-level CNode (root index 0, guard
+ * bits zero), so that a plain small number names them. The service may hang further CNodes into the root.
+ */
+#pragma once
+
+enum service_slot {
+    SLOT_NULL = 0,
+    SLOT_TCB = 1,          /* the service's own thread */
+    SLOT_ROOT_CNODE = 2,   /* first level of its CSpace */
+    SLOT_STATIC_CNODE = 3, /* the second-level CNode that holds these slots */
+    SLOT_VSPACE = 4,       /* its PML4 */
+    SLOT_HYPERVISOR = 5,   /* endpoint to init, badged; protocol in ipc/hypervisor.h */
+    SLOT_NOTIFICATION = 6, /* the notification that is bound to its thread */
+    SLOT_LOG_NOTIFY = 7,   /* signals logserver, badged, that a ring of ours has bytes */
+    SLOT_TIME = 8,         /* endpoint to timeserver, badged; protocol in ipc/time.h */
+    SLOT_REPLY = 9,        /* empty: for saving a reply capability */
+    SLOT_ROLE = 16,
+
+    /* logserver */
+    SLOT_LOG_SERIAL_PORTS = SLOT_ROLE, /* I/O ports of COM1 */
+    SLOT_LOG_SERIAL_IRQ,               /* IRQ handler of COM1, bound to SLOT_NOTIFICATION */
+    SLOT_LOG_CLIENT_NOTIFY = 64,       /* + client index: signals that client that console input is waiting */
+
+    /* timeserver */
+    SLOT_TIME_PIT_PORTS = SLOT_ROLE,   /* I/O ports 0x40..0x43 */
+    SLOT_TIME_PIT_IRQ,                 /* IRQ handler of the PIT, bound to SLOT_NOTIFICATION */
+    SLOT_TIME_RECEIVE,                 /* the endpoint that clients call */
+    SLOT_TIME_CLIENT_NOTIFY = 64,      /* + client index: signals that client's timer */
+
+    /* vmmserver */
+    SLOT_VM_EPT_ROOT = SLOT_ROLE,      /* second-level translation root, already assigned to an ASID pool */
+    SLOT_VM_RTC_PORTS,                 /* I/O ports 0x70..0x71, only where the configuration passes them through */
+    SLOT_VM_UNTYPED = 64,              /* + n: the VM's memory; how many and how large is in struct startup */
+    SLOT_VM_UNTYPED_MAX = 192,         /* no more untypeds than this */
+};
+
+/* Badge bits of the notification that is bound to a service's thread. */
+enum notification_bit {
+    NOTIFY_TIMER = 1u << 0,        /* from timeserver: the armed deadline has passed */
+    NOTIFY_CONSOLE_INPUT = 1u << 1, /* from logserver: the console's input ring has bytes */
+    NOTIFY_STOP = 1u << 2,         /* from init: stop as soon as possible */
+    NOTIFY_IRQ = 1u << 3,          /* the service's own interrupt */
+    NOTIFY_LOG_RING = 1u << 4,     /* logserver only: some client's ring has bytes */
+};

@@ -1,0 +1,84 @@
+/* What init tells a service when it starts it: one page, mapped read-only, its address in rdi at the entry point.
+ * Capabilities are where ipc/slots.h says.
+ */
+#pragma once
+
+#include "ipc/ring.h"
+#include "ipc/slots.h"
+#include "ipc/vm_config.h"
+
+#include <stdint.h>
+
+#define STARTUP_MAGIC UINT64_C(0x3150545334454d42) /* "BME4STP1" */
+
+/* The address space that init lays out for a service. The program itself is linked at SERVICE_BASE; a monitor has
+ * its guest's RAM at GUEST_RAM_BASE + guest physical address, and maps what else it needs in the window. */
+#define SERVICE_BASE       0x40000000ul    /* ELF image */
+#define SERVICE_STARTUP    0x3ff00000ul    /* this page */
+#define SERVICE_IPC_BUFFER 0x3ff10000ul
+#define SERVICE_STACK_TOP  0x3ff80000ul    /* 64 KiB of stack below, then an unmapped guard page */
+#define SERVICE_STACK_SIZE 0x10000ul
+#define SERVICE_RINGS      0x3fe00000ul    /* shared rings, one a page, each followed by an unmapped page */
+#define SERVICE_HEAP       0x60000000ul    /* heap_bytes, already mapped */
+#define SERVICE_FILES      0x80000000ul    /* archive members of the VM, mapped read-only */
+#define SERVICE_WINDOW     0x100000000ul   /* free for the service's own mappings, up to SERVICE_WINDOW_END */
+#define SERVICE_WINDOW_END 0x140000000ul
+#define GUEST_RAM_BASE     0x10000000000ul /* monitor: host address of guest physical address 0 */
+
+#define GUEST_LOW_RAM_BYTES  0x10000000ul   /* guest RAM up to 256 MiB starts at 0 */
+#define GUEST_HIGH_RAM_START 0x2000000000ul /* what is beyond starts at 128 GiB */
+
+enum service_role { ROLE_LOG = 1, ROLE_TIME = 2, ROLE_VMM = 3, ROLE_VIRTIO = 4, ROLE_DEBUG = 5 };
+
+#define LOG_MAX_CLIENTS 32u
+
+/* One client of logserver: the rings are pages in logserver's own address space. */
+struct log_client {
+    char name[CONFIG_NAME_BYTES]; /* the tag, without brackets */
+    struct byte_ring *log;        /* lines of the process, tagged when printed; NULL: no such client */
+    struct byte_ring *console_output; /* bytes of the guest's console, NULL: has none */
+    struct byte_ring *console_input;
+};
+
+struct startup_untyped {
+    uint64_t paddr;
+    uint32_t size_bits;
+    uint32_t slot; /* capability slot of the untyped */
+};
+
+struct startup_file {
+    const void *bytes; /* NULL: not given */
+    uint64_t length;
+};
+
+struct startup {
+    uint64_t magic;
+    uint32_t role;  /* enum service_role */
+    uint32_t index; /* client index at logserver and timeserver; for a monitor see vm_index */
+    char name[CONFIG_NAME_BYTES];
+    uint64_t tsc_hz;      /* frequency of the time-stamp counter */
+    uint64_t heap_bytes;  /* at SERVICE_HEAP */
+    uint64_t wall_clock_seconds; /* UTC since 1970 when the TSC was wall_clock_tsc, from the machine's RTC */
+    uint64_t wall_clock_tsc;
+    struct byte_ring *log; /* this process's own log ring; NULL before there is a logserver */
+    uint32_t static_cnode_bits; /* radix of the static CNode */
+    uint32_t first_free_slot;   /* slots from here to the end of the static CNode are the service's own */
+
+    union {
+        struct {
+            /* A page that init keeps up to date as processes come and go: LOG_MAX_CLIENTS records, read again
+             * at each NOTIFY_LOG_RING. */
+            const struct log_client *client;
+        } logserver;
+        struct {
+            uint32_t vm_index;
+            uint32_t untyped_count;
+            struct byte_ring *console_output;
+            struct byte_ring *console_input;
+            struct startup_file kernel; /* mapped below SERVICE_WINDOW */
+            struct startup_file initrd;
+            const struct vm_config *config; /* a second read-only page */
+            struct startup_untyped untyped[SLOT_VM_UNTYPED_MAX - SLOT_VM_UNTYPED];
+        } vm;
+    };
+};
