@@ -1,8 +1,8 @@
 /* A byte ring in memory that two processes share: one writes, one reads, neither trusts the other.
  *
- * Lock-free, single producer and single consumer. The indices run freely and are taken modulo the size, so that
- * whatever the other side stores into its index, no access leaves the buffer: the worst that a broken peer gets is
- * wrong bytes.
+ * Lock-free, single producer and single consumer. The indices run up to RING_INDEX_WRAP and are taken modulo the
+ * size, so that whatever the other side stores into its index, no access leaves the buffer: the worst that a broken
+ * peer gets is wrong bytes.
  */
 #pragma once
 
@@ -12,10 +12,14 @@
 
 #define RING_BYTES 3968u /* a ring and its indices fill one 4 KiB page */
 
+/* Where an index starts again from 0: the largest multiple of RING_BYTES in 32 bits, since a wrap anywhere else would
+ * give two places in the buffer the same index. */
+#define RING_INDEX_WRAP (UINT32_MAX / RING_BYTES * RING_BYTES)
+
 struct byte_ring {
-    _Alignas(64) _Atomic uint32_t written; /* bytes ever written, modulo 2^32; stored by the producer alone */
+    _Alignas(64) _Atomic uint32_t written; /* bytes ever written, modulo RING_INDEX_WRAP; stored by the producer alone */
     _Atomic uint32_t lost;                 /* bytes that the producer had to drop because the ring was full */
-    _Alignas(64) _Atomic uint32_t read;    /* bytes ever read; stored by the consumer alone */
+    _Alignas(64) _Atomic uint32_t read;    /* bytes ever read, likewise; stored by the consumer alone */
     uint8_t bytes[RING_BYTES];
 };
 

@@ -1,0 +1,1 @@
+$(eval $(call user_library,ipc,ipc/ring.c))
