@@ -3,7 +3,9 @@ KERNEL_SOURCES := $(sort $(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*/*.S))
 KERNEL_OBJECTS := $(call objects,kernel,$(KERNEL_SOURCES))
 KERNEL_SCRIPT := kernel/arch/x86_64/kernel.lds
 
+KERNEL_CFLAGS += -include kernel/lib/hidden.h
+
 PROGRAMS += build/kernel.elf
 build/kernel.elf: $(KERNEL_OBJECTS) $(KERNEL_SCRIPT)
-	$(CC) $(KERNEL_LDFLAGS) -Wl,-T,$(KERNEL_SCRIPT) -Wl,--gc-sections -o $@ $(KERNEL_OBJECTS)
+	$(CC) $(filter-out -no-pie,$(KERNEL_LDFLAGS)) -Wl,-T,$(KERNEL_SCRIPT) -Wl,--gc-sections -o $@ $(KERNEL_OBJECTS)
 -include $(KERNEL_OBJECTS:.o=.d)

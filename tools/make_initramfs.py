@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Makes the initramfs of the Linux guests: a static busybox and the files of one folder.
+
+usage: make_initramfs.py --busybox FILE --files FOLDER OUTPUT
+
+Every regular file below FOLDER lands at the same path, with its permission bits. The archive is not compressed:
+in an emulator copying two megabytes is quicker than inflating one.
+"""
+
+import argparse
+import os
+import stat
+import subprocess
+
+import cpio
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--busybox", required=True)
+    parser.add_argument("--files", required=True)
+    parser.add_argument("output")
+    arguments = parser.parse_args()
+
+    archive = cpio.Archive()
+    for folder in ("bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr"):
+        archive.add(folder, mode=stat.S_IFDIR | 0o755)
+    archive.add("dev/console", mode=stat.S_IFCHR | 0o600, rdev=(5, 1))
+    with open(arguments.busybox, "rb") as file:
+        archive.add("bin/busybox", file.read(), stat.S_IFREG | 0o755)
+    applets = subprocess.run([arguments.busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    for applet in sorted(set(applets) - {"busybox"}):
+        archive.add(f"bin/{applet}", b"busybox", stat.S_IFLNK | 0o777)
+    archive.add("init", b"bin/busybox", stat.S_IFLNK | 0o777)
+
+    known = {"bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr"}
+    for folder, folders, files in sorted(os.walk(arguments.files)):
+        folders.sort()
+        relative = os.path.relpath(folder, arguments.files)
+        if relative != "." and relative not in known:
+            archive.add(relative, mode=stat.S_IFDIR | 0o755)
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            with open(path, "rb") as file:
+                archive.add(os.path.normpath(os.path.join(relative, name)), file.read(),
+                            stat.S_IFREG | stat.S_IMODE(os.stat(path).st_mode))
+    with open(arguments.output, "wb") as file:
+        file.write(archive.bytes())
+
+
+if __name__ == "__main__":
+    main()
