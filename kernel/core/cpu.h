@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <arch/x86_64/clock.h>
 #include <arch/x86_64/cpu_arch.h>
+#include <lib/assert.h>
 #include <sel4/config.h>
 
 struct tcb;

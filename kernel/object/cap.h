@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include <assert.h>
+#include <lib/assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <arch/x86_64/memory.h>

@@ -1,7 +1,7 @@
 /* Thread control blocks: registers, capability roots, what the thread waits for. */
 #pragma once
 
-#include <assert.h>
+#include <lib/assert.h>
 #include <arch/x86_64/context.h>
 #include <arch/x86_64/fpu.h>
 #include <core/fault.h>

@@ -1,0 +1,7 @@
+/* Assertions of the kernel about itself: nothing that a user does can make one fail. */
+#pragma once
+
+#include <arch/x86_64/console.h>
+
+#define static_assert _Static_assert
+#define assert(condition) ((condition) ? (void)0 : kernel_panic("assertion failed: %s", #condition))
