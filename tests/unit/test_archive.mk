@@ -1,0 +1,1 @@
+$(eval $(call unit_test,test_archive,beaml4-init/archive.c))
