@@ -22,7 +22,7 @@ KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-
 # service that never uses it costs nothing to switch to).
 MUSL_INCLUDE := /usr/include/x86_64-linux-musl
 MUSL_LIB     := /usr/lib/x86_64-linux-musl
-USER_CFLAGS := $(COMMON) -nostdinc -isystem $(CC_INCLUDE) -isystem $(MUSL_INCLUDE) \
+USER_CFLAGS := $(COMMON) -nostdinc -isystem $(CC_INCLUDE) -isystem $(MUSL_INCLUDE) -isystem runtime/include \
 	-idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include \
 	-I. -Ilibsel4/include -m64 -mgeneral-regs-only -fno-pic -fno-pie -mcmodel=small -fno-stack-protector \
 	-ftls-model=local-exec -fno-asynchronous-unwind-tables -fno-omit-frame-pointer
