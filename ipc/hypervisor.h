@@ -24,3 +24,7 @@ enum hypervisor_badge_kind { BADGE_SERVICE = 1, BADGE_MONITOR = 2, BADGE_FAULT_S
 #define HV_BADGE(kind, number) ((uint64_t)(kind) << 24 | (uint64_t)(number))
 #define HV_BADGE_KIND(badge)   ((uint32_t)((badge) >> 24) & 0xffu)
 #define HV_BADGE_NUMBER(badge) ((uint32_t)(badge) & 0xffffffu)
+
+/* Client stub: asks init (SLOT_HYPERVISOR) for an operation of the caller's own VM. Those that end the VM do not
+ * return. Overwrites message registers. */
+enum hypervisor_status hypervisor_call(uint64_t hypervisor, enum hypervisor_operation operation);

@@ -11,4 +11,11 @@ enum time_operation {
     TIME_CANCEL,       /* no argument; a deadline that has already fired may still be signalled */
 };
 
+/* Badge of a client's endpoint capability: this bit, which no notification of timeserver has, and the client's index. */
+#define TIME_CLIENT_BADGE (UINT64_C(1) << 32)
+
 enum time_status { TIME_OK = 0, TIME_DENIED = 1, TIME_INVALID = 2 };
+
+/* Client stubs; TIME is the capability of timeserver's endpoint (SLOT_TIME). They overwrite message registers. */
+enum time_status time_arm(uint64_t time, uint64_t deadline);
+enum time_status time_cancel(uint64_t time);
