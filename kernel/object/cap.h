@@ -144,7 +144,8 @@ static inline bool zombie_is_thread(struct cap cap)
     return cap.bits == ZOMBIE_THREAD;
 }
 
-/* CAP_IRQ_HANDLER: data = irq. CAP_IO_PORT: data = first | last << 16, both inclusive. */
+/* CAP_IRQ_HANDLER: data = irq. CAP_IO_PORT: data = first | last << 16, both inclusive; bits = VPID of the virtual CPU
+ * whose guest may use them, or 0. */
 static inline uint16_t io_port_first(struct cap cap)
 {
     return (uint16_t)cap.data;

@@ -36,3 +36,6 @@ _Noreturn void vcpu_run(struct cpu *cpu);
 
 /* A thread in guest state gets a signal through its bound notification: it leaves with SEL4_VMENTER_RESULT_NOTIF. */
 void vcpu_leave_for_notification(struct cpu *cpu, struct tcb *thread, uint64_t badge);
+
+/* A capability to I/O ports goes, perhaps not the last one: a guest that it was enabled for loses them. */
+void vcpu_io_port_gone(struct cap cap);

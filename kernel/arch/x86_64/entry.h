@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <arch/x86_64/context.h>
 
+struct cpu;
+
 extern char vector_stubs[];
 extern char entry_syscall[];
 extern char entry_clac[];
@@ -28,3 +30,7 @@ _Noreturn void trap_from_user(struct context *context);
 _Noreturn void trap_syscall(uint64_t destination, uint64_t info, uint64_t number);
 void trap_from_kernel(struct context *context);
 void trap_on_own_stack(struct context *context);
+
+/* An interrupt that this CPU has acknowledged, by its vector: tick, IRQ or spurious; in trap.c. It came in ring 3 or ended
+ * a guest's run. The caller leaves by schedule_and_leave. */
+void trap_interrupt(struct cpu *cpu, unsigned vector);

@@ -1,0 +1,80 @@
+/* Hardware virtualization by VT-x, beneath object/vcpu*.c (SDM 3C chapters 24 to 34). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <core/cpu.h>
+
+struct tcb;
+struct vcpu;
+
+/* What a control field of a VMCS may be: each bit of MUST is 1, no bit outside MAY is. */
+struct vmx_limits {
+    uint64_t must, may;
+};
+
+static inline uint64_t vmx_fit(struct vmx_limits limits, uint64_t value)
+{
+    return (value | limits.must) & limits.may;
+}
+
+/* What all CPUs of the machine can do, and what of it the kernel insists on. Set at boot. */
+struct vmx_machine {
+    uint32_t revision; /* of VMCS regions */
+    struct vmx_limits pin, primary, secondary, entry, exit, cr0, cr4;
+    bool has_vpid, has_fsgsbase, host_perf_control;
+    uint64_t host_cr0, host_cr4, host_efer, host_pat;
+};
+
+extern struct vmx_machine vmx_machine;
+
+/* Looks at the calling CPU and enters VMX operation; NULL, or the reason why it cannot. */
+const char *vmx_start_cpu(struct cpu *cpu);
+
+/* Physical addresses of what all VMCSs share: the MSR bitmap, a second-level root that maps nothing, and the list of
+ * MSRs to be loaded when a guest exits. */
+uint64_t vmx_msr_bitmap(void);
+uint64_t vmx_empty_ept(void);
+uint64_t vmx_host_msrs(void);
+#define VMX_HOST_MSR_COUNT 3
+
+/* Sets up the VMCS of a new object; the guest-state area as upstream leaves it. */
+void vmx_init_vmcs(struct cpu *cpu, struct vcpu *vcpu);
+
+/* Makes the VMCS the current one of this CPU. */
+void vmx_load(struct cpu *cpu, struct vcpu *vcpu);
+
+/* The processor writes back all it holds of the VMCS, and forgets it: the memory can have another use. */
+void vmx_release(struct cpu *cpu, struct vcpu *vcpu);
+
+/* VMCS fields as the VCPU's owner sees them. Only some may be read or written. vmx_fit_field makes of VALUE what the
+ * field gets; false: the owner may not have it so. */
+bool vmx_field_readable(uint64_t field);
+bool vmx_field_writable(uint64_t field);
+bool vmx_fit_field(uint64_t field, uint64_t *value);
+uint64_t vmx_read_field(struct cpu *cpu, struct vcpu *vcpu, uint64_t field);
+void vmx_write_field(struct cpu *cpu, struct vcpu *vcpu, uint64_t field, uint64_t value);
+
+/* VPIDs tag translations, and lead from I/O port capabilities to VCPUs. They are few: a VCPU may lose its one to
+ * another and get a new one when it runs again; then its guest loses its I/O ports. */
+void vpid_assign(struct vcpu *vcpu);
+void vpid_release(struct vcpu *vcpu);
+struct vcpu *vpid_owner(unsigned vpid);
+
+/* Discards what the calling CPU remembers of guest addresses by that VPID, and of all second-level translations. */
+void vmx_discard_vpid(unsigned vpid);
+void vmx_discard_ept(void);
+
+/* Entries were taken out of or changed in the second-level structure of that root: no guest runs on with what a
+ * processor remembers of it. */
+void vmx_invalidate_ept(uint64_t ept_pml4_physical);
+
+/* Runs the guest. Comes back by trap_vm_exit, or trap_vm_entry_failed where no guest state was even loaded; DISTINCT:
+ * the VMCS says why (SDM 3C 31.4). */
+_Noreturn void vmx_run(struct cpu *cpu, struct tcb *thread, struct vcpu *vcpu);
+_Noreturn void trap_vm_exit(void);
+_Noreturn void trap_vm_entry_failed(bool distinct);
+
+/* In vmx_entry.S. REGISTERS: of the guest. vmx_exit is where the processor goes on when a guest exits. */
+_Noreturn void vmx_enter(uint64_t *registers, bool launched);
+extern char vmx_exit[];
