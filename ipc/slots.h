@@ -9,6 +9,10 @@
  */
 #pragma once
 
+/* Radix of the first level; its guard, zero, takes up the rest of the 32 bits, and so does that of a second-level
+ * CNode: in SLOT_ROOT_CNODE and SLOT_STATIC_CNODE a slot has depth 32. */
+#define SERVICE_ROOT_CNODE_BITS 8u
+
 enum service_slot {
     SLOT_NULL = 0,
     SLOT_TCB = 1,          /* the service's own thread */
@@ -20,6 +24,7 @@ enum service_slot {
     SLOT_LOG_NOTIFY = 7,   /* signals logserver, badged, that a ring of ours has bytes */
     SLOT_TIME = 8,         /* endpoint to timeserver, badged; protocol in ipc/time.h */
     SLOT_REPLY = 9,        /* empty: for saving a reply capability */
+    SLOT_FAULT = 10,       /* endpoint to init, badged, that the kernel sends the thread's faults to */
     SLOT_ROLE = 16,
 
     /* logserver */

@@ -78,6 +78,9 @@ struct startup {
             struct startup_file kernel; /* mapped below SERVICE_WINDOW */
             struct startup_file initrd;
             const struct vm_config *config; /* a second read-only page */
+            /* First what becomes guest RAM: largest first, each a multiple of 2 MiB, config->memory_bytes together.
+             * Behind that the memory for everything else that the monitor makes (virtual CPU, paging structures,
+             * CNodes). */
             struct startup_untyped untyped[SLOT_VM_UNTYPED_MAX - SLOT_VM_UNTYPED];
         } vm;
     };
