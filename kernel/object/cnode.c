@@ -6,9 +6,7 @@
 #include <object/derive.h>
 #include <object/finalise.h>
 
-/* The slot that (ROOT, INDEX, DEPTH) names; NULL having failed the call. SOURCE: which of two look-ups of one operation
- * is reported to have failed. */
-static struct slot *named_slot(struct invocation *call, struct cap root, uint64_t index, uint64_t depth, bool source)
+struct slot *cnode_slot(struct invocation *call, struct cap root, uint64_t index, uint64_t depth, bool source)
 {
     struct lookup_failure failure;
 
@@ -43,6 +41,13 @@ static bool require_full(struct invocation *call, const struct slot *slot, uint6
     return true;
 }
 
+struct slot *cnode_empty_slot(struct invocation *call, struct cap root, uint64_t index, uint64_t depth)
+{
+    struct slot *slot = cnode_slot(call, root, index, depth, false);
+
+    return slot && require_empty(call, slot) ? slot : NULL;
+}
+
 /* Copy, Mint, Move, Mutate. */
 static void transfer(struct invocation *call, struct slot *to)
 {
@@ -63,7 +68,7 @@ static void transfer(struct invocation *call, struct slot *to)
     uint64_t index = argument(call, 2), depth = argument(call, 3);
     if (!require_empty(call, to))
         return;
-    struct slot *from = named_slot(call, call->extra[0]->cap, index, depth, true);
+    struct slot *from = cnode_slot(call, call->extra[0]->cap, index, depth, true);
     if (!from || !require_full(call, from, depth, true))
         return;
     if (call->length < needed[call->label - CNodeCopy]) {
@@ -107,10 +112,10 @@ static void rotate(struct invocation *call, struct slot *to)
 
     uint64_t pivot_data = argument(call, 2), pivot_depth = argument(call, 4);
     uint64_t from_data = argument(call, 5), from_depth = argument(call, 7);
-    struct slot *from = named_slot(call, call->extra[1]->cap, argument(call, 6), from_depth, true);
+    struct slot *from = cnode_slot(call, call->extra[1]->cap, argument(call, 6), from_depth, true);
     if (!from)
         return;
-    struct slot *pivot = named_slot(call, call->extra[0]->cap, argument(call, 3), pivot_depth, true);
+    struct slot *pivot = cnode_slot(call, call->extra[0]->cap, argument(call, 3), pivot_depth, true);
     if (!pivot)
         return;
 
@@ -170,7 +175,7 @@ void cnode_invoke(struct invocation *call)
         return;
     }
 
-    struct slot *slot = named_slot(call, call->cap, argument(call, 0), argument(call, 1), false);
+    struct slot *slot = cnode_slot(call, call->cap, argument(call, 0), argument(call, 1), false);
     if (!slot)
         return;
     switch (call->label) {
