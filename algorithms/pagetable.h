@@ -78,6 +78,7 @@ struct pagetable {
     const struct pagetable_operations *operations;
     void *context;
     struct pagetable_shape shape;
+    uint8_t shift[PAGETABLE_MAX_LEVELS + 1]; /* log2 of the page size of a level; the last one in use: of all there is */
     struct pagetable_limit limit[PAGETABLE_MAX_LEVELS]; /* may be changed at any time */
     struct pagetable_table *root;
     struct pagetable_table *spare[PAGETABLE_MAX_LEVELS];
@@ -119,8 +120,8 @@ bool pagetable_find(const struct pagetable *tree, uint64_t address, struct paget
 bool pagetable_next(const struct pagetable *tree, uint64_t address, struct pagetable_page *page);
 
 /* A table of LEVEL (not the root) is in the tree already, as the boot left it: it stays there for good, and is neither
- * detached nor destroyed. Those above it come first. HANDLE is for the caller's information only. */
-enum pagetable_error pagetable_adopt(struct pagetable *tree, unsigned level, uint64_t address, uint64_t handle);
+ * detached nor destroyed. Those above it come first. */
+enum pagetable_error pagetable_adopt(struct pagetable *tree, unsigned level, uint64_t address);
 
 /* Destroys the tables in the pools. */
 void pagetable_drain(struct pagetable *tree);
