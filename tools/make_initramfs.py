@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the initramfs of the Linux guests: a static busybox and the files of one folder.
 
-usage: make_initramfs.py --busybox FILE --files FOLDER OUTPUT
+usage: make_initramfs.py [--busybox FILE] [--files FOLDER] [--init FILE] OUTPUT
 
 Every regular file below FOLDER lands at the same path, with its permission bits. The archive is not compressed:
 in an emulator copying two megabytes is quicker than inflating one.
@@ -9,16 +9,20 @@ in an emulator copying two megabytes is quicker than inflating one.
 
 import argparse
 import os
+import pathlib
 import stat
 import subprocess
 
 import cpio
 
+TOP = pathlib.Path(__file__).resolve().parent.parent
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--busybox", required=True)
-    parser.add_argument("--files", required=True)
+    parser.add_argument("--busybox", default="/bin/busybox", help="static busybox (default /bin/busybox)")
+    parser.add_argument("--files", default=TOP / "guests/linux", help="folder of files (default guests/linux)")
+    parser.add_argument("--init", help="a static program to be the first process instead of busybox")
     parser.add_argument("output")
     arguments = parser.parse_args()
 
@@ -31,7 +35,10 @@ def main():
     applets = subprocess.run([arguments.busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
     for applet in sorted(set(applets) - {"busybox"}):
         archive.add(f"bin/{applet}", b"busybox", stat.S_IFLNK | 0o777)
-    archive.add("init", b"bin/busybox", stat.S_IFLNK | 0o777)
+    if arguments.init:
+        archive.add("init", pathlib.Path(arguments.init).read_bytes(), stat.S_IFREG | 0o755)
+    else:
+        archive.add("init", b"bin/busybox", stat.S_IFLNK | 0o777)
 
     known = {"bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr"}
     for folder, folders, files in sorted(os.walk(arguments.files)):
