@@ -120,6 +120,11 @@ static inline bool reply_can_grant(struct cap cap)
     return cap.bits >> 1 & 1;
 }
 
+static inline struct cap cap_reply(uint64_t thread, bool master, bool can_grant)
+{
+    return cap_make(CAP_REPLY, thread, (unsigned)master | (unsigned)can_grant << 1, 0);
+}
+
 /* CAP_CNODE: bits = radix | guard size << 6; data = guard. */
 static inline unsigned cnode_radix(struct cap cap)
 {
