@@ -15,3 +15,7 @@ struct slot *lookup_slot(const struct tcb *thread, uint64_t pointer, struct look
 
 /* As system calls name a slot: by a CNode capability, an index and a depth; all bits must be consumed. */
 struct slot *lookup_target(struct cap root, uint64_t index, uint64_t depth, struct lookup_failure *failure);
+
+/* The words by which a failure is told to a user; answers how many, at most LOOKUP_FAILURE_WORDS. */
+#define LOOKUP_FAILURE_WORDS 4u
+unsigned lookup_failure_words(const struct lookup_failure *failure, uint64_t *words);

@@ -1,39 +1,34 @@
-/* seL4 reference manual, 6.3 (domains). With one domain its schedule is a single entry that always runs, and the end mark
- * behind it; so all that is left of the invocations is what they refuse. */
+/* With a single domain nothing that can be said is without it, so that checking is all there is to do: the one entry of the
+ * schedule may be given any duration but none, and its start cannot be moved. */
 #include <object/domain.h>
 
 #include <core/scheduler.h>
 
-static_assert(CONFIG_NUM_DOMAINS == 1, "several would have to be scheduled");
+#define SCHEDULE_ENTRIES (CONFIG_NUM_DOMAIN_SCHEDULES - 1u) /* the last one ends the schedule */
+#define DURATION_BITS    56
 
-#define SCHEDULE_LENGTH CONFIG_NUM_DOMAIN_SCHEDULES
-#define MAX_DURATION    (UINT64_MAX >> 8)
+static_assert(CONFIG_NUM_DOMAINS == 1 && SCHEDULE_ENTRIES == 1, "there is no state to keep");
 
 static void set_domain(struct invocation *call)
 {
     if (call->length < 1) {
         fail(call, seL4_TruncatedMessage);
-        return;
-    }
-    if (argument(call, 0) >= CONFIG_NUM_DOMAINS) {
+    } else if (argument(call, 0) >= CONFIG_NUM_DOMAINS) {
         fail_argument(call, 0);
-        return;
-    }
-    if (!has_extra(call, 1)) {
+    } else if (!has_extra(call, 1)) {
         fail(call, seL4_TruncatedMessage);
-        return;
-    }
-    if (call->extra[0]->cap.type != CAP_THREAD) {
+    } else if (call->extra[0]->cap.type != CAP_THREAD) {
         fail_argument(call, 1);
-        return;
-    }
+    } else {
+        struct tcb *thread = cap_object(call->extra[0]->cap);
 
-    struct tcb *thread = cap_object(call->extra[0]->cap);
-    ready_remove(thread);
-    if (thread_is_runnable(thread))
-        ready_prepend(thread);
-    if (thread == call->cpu->current)
-        schedule_required(call->cpu);
+        /* It goes to the front of its queue, as it does where there are several domains. */
+        ready_remove(thread);
+        if (thread_is_runnable(thread))
+            ready_prepend(thread);
+        if (thread == call->cpu->current)
+            schedule_required(call->cpu);
+    }
 }
 
 static void configure_schedule(struct invocation *call)
@@ -43,12 +38,12 @@ static void configure_schedule(struct invocation *call)
         return;
     }
 
-    uint64_t index = argument(call, 0), domain = argument(call, 1), duration = argument(call, 2);
-    if (index >= SCHEDULE_LENGTH - 1)
-        fail_range(call, 0, SCHEDULE_LENGTH - 2);
-    else if (domain >= CONFIG_NUM_DOMAINS)
+    uint64_t duration = argument(call, 2);
+    if (argument(call, 0) >= SCHEDULE_ENTRIES)
+        fail_range(call, 0, SCHEDULE_ENTRIES - 1);
+    else if (argument(call, 1) >= CONFIG_NUM_DOMAINS)
         fail_range(call, 0, CONFIG_NUM_DOMAINS - 1);
-    else if (duration > MAX_DURATION || duration == 0)
+    else if (duration == 0 || duration >> DURATION_BITS)
         fail_argument(call, 2);
 }
 
@@ -56,9 +51,9 @@ static void set_start(struct invocation *call)
 {
     if (call->length < 1)
         fail(call, seL4_TruncatedMessage);
-    else if (argument(call, 0) >= SCHEDULE_LENGTH)
-        fail_range(call, 0, SCHEDULE_LENGTH - 1);
-    else if (argument(call, 0) == SCHEDULE_LENGTH - 1)
+    else if (argument(call, 0) > SCHEDULE_ENTRIES)
+        fail_range(call, 0, SCHEDULE_ENTRIES);
+    else if (argument(call, 0) == SCHEDULE_ENTRIES)
         fail_argument(call, 0);
     else
         schedule_required(call->cpu);
@@ -78,5 +73,6 @@ void domain_invoke(struct invocation *call)
         break;
     default:
         fail(call, seL4_IllegalOperation);
+        break;
     }
 }

@@ -1,4 +1,4 @@
-/* Domains as the API knows them. There is one (CONFIG_NUM_DOMAINS), to which every thread belongs. */
+/* Scheduling domains: in this configuration there is one, which always runs. */
 #pragma once
 
 #include <api/invocation.h>

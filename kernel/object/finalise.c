@@ -51,6 +51,7 @@ static struct cap finalise(struct cpu *cpu, struct cap cap, bool final)
             irq_finalise(cpu, (unsigned)cap.data);
         break;
     case CAP_IO_PORT:
+        vcpu_io_port_gone(cap);
         if (final)
             ioport_finalise(cap);
         break;

@@ -1,0 +1,13 @@
+/* The kernel does not drive an IOMMU. It hands out no capability to an address space of a device then, as upstream does on
+ * a machine without one, so that an I/O page table is never mapped. */
+#include <object/iospace.h>
+
+void iospace_invoke(struct invocation *call)
+{
+    if (call->cap.type != CAP_IO_PAGE_TABLE || (call->label != X86IOPageTableMap && call->label != X86IOPageTableUnmap))
+        fail(call, seL4_IllegalOperation);
+    else if (call->label == X86IOPageTableMap && (call->length < 1 || !has_extra(call, 1)))
+        fail(call, seL4_TruncatedMessage);
+    else if (call->label == X86IOPageTableMap)
+        fail_capability(call, 0);
+}
