@@ -1,0 +1,29 @@
+/* Guest physical memory as the monitor reaches it. This is where guest addresses are checked; behind it code holds
+ * plain pointers. The bytes may change at any moment (the guest, later other virtual CPUs): read what matters once. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUEST_MEMORY_REGIONS 2u
+
+struct guest_region {
+    uint64_t start, length; /* guest physical, bytes */
+    uint8_t *host;
+};
+
+struct guest_memory {
+    unsigned count;
+    struct guest_region region[GUEST_MEMORY_REGIONS];
+};
+
+/* Where LENGTH bytes at guest physical ADDRESS lie, or NULL where not all of them are RAM in one region. */
+void *guest_memory_at(const struct guest_memory *memory, uint64_t address, uint64_t length);
+
+/* Copies; false, having copied nothing, where not all of it is RAM. The range may span regions that touch. */
+bool guest_memory_read(const struct guest_memory *memory, uint64_t address, void *bytes, size_t length);
+bool guest_memory_write(const struct guest_memory *memory, uint64_t address, const void *bytes, size_t length);
+
+/* Bytes of RAM in all regions. */
+uint64_t guest_memory_bytes(const struct guest_memory *memory);
