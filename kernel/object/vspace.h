@@ -27,7 +27,7 @@ bool vspace_is_root(struct cap cap);
 /* Whether CAP can be an IPC buffer: a frame of RAM, and ADDRESS aligned. Otherwise fails the call. */
 bool vspace_check_ipc_buffer(struct invocation *call, uint64_t address, struct cap cap);
 
-/* Invocations of CAP_FRAME … CAP_ASID_POOL. */
+/* Invocations of CAP_FRAME … CAP_ASID_POOL, CAP_IO_SPACE and CAP_IO_PAGE_TABLE. */
 void vspace_invoke(struct invocation *call);
 
 /* The PML4 of an ASID, or 0 (physical address); second-level roots live in the same name space. */
@@ -36,6 +36,9 @@ uint64_t asid_root(unsigned asid);
 /* For the boot: the capability to the root task's pool, an ASID out of it for its PML4, and plain mappings. */
 void asid_install_pool(unsigned pool_index, void *pool);
 struct cap asid_assign_boot(struct cap pml4, unsigned pool_index, unsigned entry);
+/* Maps a paging structure or frame (CAP; by its rights, cached) at ADDRESS, whose upper structures are there already, and
+ * answers the capability as mapped. ROOT has its ASID. */
+struct cap vspace_map_boot(struct cap root, struct cap cap, uint64_t address);
 
 /* Frame mapping into the second level, invoked on a frame (X86PageMapEPT); in object/ept.c. */
 void ept_map_frame(struct invocation *call);

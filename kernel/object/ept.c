@@ -1,0 +1,214 @@
+/* Second-level translation (SDM 3C 29.3): tables and pages of guest-physical address spaces. Which guest uses which root
+ * is the VCPU's affair; what processors remember is in arch/x86_64/vmx.h.
+ */
+#include <object/paging.h>
+
+#include <arch/x86_64/vmx.h>
+#include <lib/string.h>
+#include <object/derive.h>
+
+#define EPT_READ      (1ul << 0)
+#define EPT_WRITE     (1ul << 1)
+#define EPT_EXECUTE   (1ul << 2)
+#define EPT_ACCESS    (EPT_READ | EPT_WRITE | EPT_EXECUTE)
+#define EPT_TYPE_BITS 3
+#define EPT_TAKEN     (1ul << 11) /* ignored by processors: tells a page without any access from no page */
+
+static bool is_root(struct cap cap)
+{
+    return cap.type == CAP_EPT_PML4;
+}
+
+static unsigned level_of(struct cap cap)
+{
+    return cap.type - CAP_EPT_PAGE_TABLE;
+}
+
+/* Takes the table out of the structure that it is mapped in, if it still is. */
+static void unmap_table(struct cap cap)
+{
+    uint64_t root = asid_find(mapping_asid(cap), ASID_EPT), *entry;
+    unsigned above = level_of(cap) + 1, missing_bits;
+
+    if (!root)
+        return;
+    entry = paging_entry(root, mapping_address(cap), above, EPT_ACCESS, &missing_bits);
+    if (!entry || *entry == 0 || paging_is_page(*entry, above) || (*entry & ENTRY_ADDRESS) != cap_physical(cap))
+        return;
+    *entry = 0;
+    vmx_invalidate_ept(root);
+}
+
+void ept_finalise(struct cpu *cpu, struct cap cap, bool final)
+{
+    if (!final)
+        return;
+    if (is_root(cap))
+        asid_release(cpu, cap);
+    else
+        unmap_table(cap);
+}
+
+void ept_root_gone(struct cpu *cpu, unsigned asid, uint64_t root)
+{
+    (void)cpu, (void)asid;
+    vmx_invalidate_ept(root);
+}
+
+static void unmap(struct invocation *call)
+{
+    struct cap cap = call->cap;
+
+    if (!slot_is_final(call->slot)) {
+        fail(call, seL4_RevokeFirst);
+        return;
+    }
+    if (mapping_asid(cap) != ASID_INVALID) {
+        unmap_table(cap);
+        memset(cap_object(cap), 0, 1ul << seL4_PageBits);
+        call->slot->cap.data = 0;
+    }
+}
+
+static void map(struct invocation *call)
+{
+    unsigned above = level_of(call->cap) + 1, missing_bits;
+
+    if (call->length < 2 || !has_extra(call, 1)) {
+        fail(call, seL4_TruncatedMessage);
+        return;
+    }
+    if (mapping_asid(call->cap) != ASID_INVALID) {
+        fail_capability(call, 0);
+        return;
+    }
+
+    uint64_t address = argument(call, 0) & -(1ul << paging_shift(above));
+    struct cap root = call->extra[0]->cap;
+    bool needs_asid = call->cap.type == CAP_EPT_PAGE_TABLE;
+    if (!is_root(root) || (needs_asid && mapping_asid(root) == ASID_INVALID)) {
+        fail_capability(call, 1);
+        return;
+    }
+    if (!asid_check_root(call, root))
+        return;
+
+    uint64_t *entry = paging_entry(cap_physical(root), address, above, EPT_ACCESS, &missing_bits);
+    if (!entry) {
+        fail_missing_table(call, missing_bits);
+        return;
+    }
+    if (*entry != 0) {
+        fail(call, seL4_DeleteFirst);
+        return;
+    }
+
+    *entry = cap_physical(call->cap) | EPT_ACCESS;
+    vmx_invalidate_ept(cap_physical(root));
+    call->slot->cap.data = MAPPING(mapping_asid(root), address);
+}
+
+void ept_invoke(struct invocation *call)
+{
+    static const struct {
+        unsigned map, unmap;
+    } labels[] = {
+        [LEVEL_PAGE_TABLE] = { X86EPTPTMap, X86EPTPTUnmap },
+        [LEVEL_PAGE_DIRECTORY] = { X86EPTPDMap, X86EPTPDUnmap },
+        [LEVEL_PDPT] = { X86EPTPDPTMap, X86EPTPDPTUnmap },
+    };
+    unsigned level = level_of(call->cap);
+
+    if (is_root(call->cap))
+        fail(call, seL4_IllegalOperation);
+    else if (call->label == labels[level].unmap)
+        unmap(call);
+    else if (call->label == labels[level].map)
+        map(call);
+    else
+        fail(call, seL4_IllegalOperation);
+}
+
+static uint64_t page_entry(uint64_t physical, unsigned level, unsigned rights, uint64_t attributes)
+{
+    uint64_t type, entry = physical | EPT_TAKEN | (level != LEVEL_PAGE_TABLE ? ENTRY_LARGE : 0);
+
+    switch (attributes) {
+    case seL4_X86_EPT_Uncacheable:
+    case seL4_X86_EPT_WriteCombining:
+    case seL4_X86_EPT_WriteThrough:
+        type = attributes;
+        break;
+    default:
+        type = seL4_X86_EPT_WriteBack;
+        break;
+    }
+    entry |= type << EPT_TYPE_BITS;
+    if (rights & RIGHT_READ)
+        entry |= EPT_READ | EPT_EXECUTE | (rights & RIGHT_WRITE ? EPT_WRITE : 0);
+    return entry;
+}
+
+void ept_map_frame(struct invocation *call)
+{
+    unsigned level = frame_size(call->cap), missing_bits;
+
+    if (call->length < 3 || !has_extra(call, 1)) {
+        fail(call, seL4_TruncatedMessage);
+        return;
+    }
+
+    uint64_t address = argument(call, 0) & -(1ul << seL4_PageBits), attributes = argument(call, 2);
+    unsigned rights = frame_rights(call->cap) & (unsigned)argument(call, 1);
+    struct cap root = call->extra[0]->cap;
+    if (mapping_asid(call->cap) != ASID_INVALID) {
+        fail_capability(call, 0);
+        return;
+    }
+    if (!is_root(root) || mapping_asid(root) == ASID_INVALID) {
+        fail_capability(call, 1);
+        return;
+    }
+    if (!asid_check_root(call, root))
+        return;
+    if (address & ((1ul << paging_shift(level)) - 1)) {
+        fail(call, seL4_AlignmentError);
+        return;
+    }
+    if (level > LEVEL_PAGE_DIRECTORY) {
+        fail_capability(call, 0);
+        return;
+    }
+
+    uint64_t *entry = paging_entry(cap_physical(root), address, level, EPT_ACCESS, &missing_bits);
+    if (!entry) {
+        fail_missing_table(call, missing_bits);
+        return;
+    }
+    if (*entry != 0) {
+        fail(call, seL4_DeleteFirst);
+        return;
+    }
+
+    *entry = page_entry(cap_physical(call->cap), level, rights, attributes);
+    vmx_invalidate_ept(cap_physical(root));
+    call->slot->cap = cap_make(CAP_FRAME, cap_physical(call->cap),
+                               FRAME_BITS(level, frame_rights(call->cap), frame_is_device(call->cap), FRAME_IN_EPT),
+                               MAPPING(mapping_asid(root), address));
+}
+
+void ept_unmap_frame(struct cpu *cpu, struct cap frame)
+{
+    unsigned level = frame_size(frame), missing_bits;
+    uint64_t root = asid_find(mapping_asid(frame), ASID_EPT), *entry;
+
+    (void)cpu;
+    if (!root)
+        return;
+    entry = paging_entry(root, mapping_address(frame), level, EPT_ACCESS, &missing_bits);
+    if (!entry || *entry == 0 || !paging_is_page(*entry, level)
+        || paging_page_address(*entry, level) != cap_physical(frame))
+        return;
+    *entry = 0;
+    vmx_invalidate_ept(root);
+}
