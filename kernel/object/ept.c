@@ -103,8 +103,8 @@ static void map(struct invocation *call)
         return;
     }
 
+    /* What was not present is not remembered (SDM 3C 29.4.3.4). */
     *entry = cap_physical(call->cap) | EPT_ACCESS;
-    vmx_invalidate_ept(cap_physical(root));
     call->slot->cap.data = MAPPING(mapping_asid(root), address);
 }
 
@@ -191,7 +191,6 @@ void ept_map_frame(struct invocation *call)
     }
 
     *entry = page_entry(cap_physical(call->cap), level, rights, attributes);
-    vmx_invalidate_ept(cap_physical(root));
     call->slot->cap = cap_make(CAP_FRAME, cap_physical(call->cap),
                                FRAME_BITS(level, frame_rights(call->cap), frame_is_device(call->cap), FRAME_IN_EPT),
                                MAPPING(mapping_asid(root), address));
