@@ -1,0 +1,1 @@
+$(eval $(call user_program,kerneltest,$(sort $(wildcard tests/kernel/*.c)),runtime ipc,runtime/root.ld))
