@@ -14,9 +14,9 @@
 
 #define COMMAND_CHANNEL2_ONE_SHOT 0xb0 /* both bytes, mode 0 */
 
-#define MEASUREMENTS    5
-#define MEASURE_MS      10u
-#define MEASURE_COUNT   (PIT_HZ * MEASURE_MS / 1000)
+#define MEASUREMENTS    3
+#define MEASURE_COUNT   59659u /* 50 ms */
+#define MEASURE_CLOCKS  (MEASURE_COUNT + 1) /* mode 0: output rises that many clocks after the count was written */
 #define AGREE_PER_MILLE 10
 
 struct interval {
@@ -24,7 +24,7 @@ struct interval {
     uint32_t apic;
 };
 
-/* Waits MEASURE_MS milliseconds. Both counters are read outside of the interval, so that a delay of this code (an
+/* Waits MEASURE_CLOCKS. Both counters are read outside of the interval, so that a delay of this code (an
  * emulator that is not scheduled) makes the result larger, never smaller. */
 static struct interval measure_once(void)
 {
@@ -68,8 +68,8 @@ struct clock_rates clock_measure(void)
     }
 
     struct clock_rates rates = {
-        .tsc_hz = best.tsc * 1000 / MEASURE_MS,
-        .apic_timer_per_ms = best.apic / MEASURE_MS,
+        .tsc_hz = best.tsc * PIT_HZ / MEASURE_CLOCKS,
+        .apic_timer_per_ms = (uint32_t)((uint64_t)best.apic * PIT_HZ / MEASURE_CLOCKS / 1000),
     };
     uint64_t told = tsc_hz_by_cpuid();
     uint64_t difference = told > rates.tsc_hz ? told - rates.tsc_hz : rates.tsc_hz - told;
