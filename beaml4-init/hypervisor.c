@@ -1,0 +1,97 @@
+/* init's endless loop: requests of monitors, and the faults of everyone. init never waits for a sender; whoever sends
+ * what it may not gets an answer or none, and that is all that happens. */
+#include "ipc/hypervisor.h"
+
+#include "beaml4-init/fault_text.h"
+#include "beaml4-init/init.h"
+#include "runtime/runtime.h"
+
+struct message {
+    uint64_t label;
+    uint64_t words[FAULT_WORDS];
+};
+
+static struct message receive(seL4_CPtr endpoint, seL4_Word *badge)
+{
+    seL4_MessageInfo_t info = seL4_Recv(endpoint, badge);
+    struct message message = { .label = seL4_MessageInfo_get_label(info) };
+
+    for (unsigned i = 0; i < FAULT_WORDS && i < seL4_MessageInfo_get_length(info); i++)
+        message.words[i] = seL4_GetMR((int)i);
+    return message;
+}
+
+/* A monitor's request is about its own VM. False: the VM has ended, and no one waits for an answer. */
+static bool serve_monitor(struct init *init, unsigned index, const struct message *message,
+                          enum hypervisor_status *status)
+{
+    struct vm *vm = &init->vm[index];
+
+    *status = HV_OK;
+    switch (message->label) {
+    case HV_VM_RUNNING:
+        if (vm->state == VM_STARTED)
+            log_printf("VM %u \"%s\" is running", index, vm->config->name);
+        vm->state = VM_RUNNING;
+        return true;
+    case HV_VM_POWERED_OFF:
+        vm_end(init, index, VM_END_POWERED_OFF);
+        return false;
+    case HV_VM_REBOOT:
+        vm_end(init, index, VM_END_REBOOT);
+        return false;
+    case HV_VM_REFUSED:
+        vm_end(init, index, VM_END_REFUSED);
+        return false;
+    case HV_VM_CRASHED:
+        vm_end(init, index, VM_END_CRASHED);
+        return false;
+    default:
+        *status = HV_INVALID;
+        return true;
+    }
+}
+
+static void monitor_faulted(struct init *init, unsigned index, const char *text)
+{
+    log_printf("VM %u \"%s\": its monitor faulted: %s", index, init->vm[index].config->name, text);
+    vm_end(init, index, VM_END_CRASHED);
+}
+
+static void serve(struct init *init, seL4_Word badge, const struct message *message)
+{
+    unsigned number = HV_BADGE_NUMBER(badge);
+    enum hypervisor_status status = HV_DENIED;
+    char text[128];
+
+    switch (HV_BADGE_KIND(badge)) {
+    case BADGE_MONITOR:
+        if (number < init->vm_count && init->vm[number].state != VM_OFF &&
+            !serve_monitor(init, number, message, &status))
+            return;
+        break;
+    case BADGE_FAULT_MONITOR:
+        fault_text(text, sizeof text, message->label, message->words);
+        if (number < init->vm_count && init->vm[number].state != VM_OFF)
+            monitor_faulted(init, number, text);
+        return;
+    case BADGE_FAULT_SERVICE:
+        fault_text(text, sizeof text, message->label, message->words);
+        services_faulted(init, number, text);
+        return;
+    default:
+        break;
+    }
+    /* Does nothing when the message was sent without waiting for an answer. */
+    seL4_Reply(seL4_MessageInfo_new(status, 0, 0, 0));
+}
+
+_Noreturn void hypervisor_serve(struct init *init)
+{
+    for (;;) {
+        seL4_Word badge = 0;
+        struct message message = receive(init->endpoint, &badge);
+
+        serve(init, badge, &message);
+    }
+}

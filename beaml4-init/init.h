@@ -1,0 +1,63 @@
+/* init's state, as its parts share it: the machine and its resources, the services, the VMs. */
+#pragma once
+
+#include "beaml4-init/archive.h"
+#include "beaml4-init/log_clients.h"
+#include "beaml4-init/machine.h"
+#include "beaml4-init/process.h"
+#include "beaml4-init/vm_policy.h"
+#include "ipc/vm_config.h"
+
+/* Priorities: services that guests wait for above init, which is above every monitor (CONFIG: at most 200). */
+enum { PRIORITY_INIT = 230, PRIORITY_LOGSERVER = 240, PRIORITY_TIMESERVER = 250 };
+
+enum service_id { SERVICE_LOG, SERVICE_TIME, SERVICE_COUNT };
+
+struct service {
+    struct process process;
+    bool runs;
+};
+
+enum vm_state { VM_OFF, VM_STARTED, VM_RUNNING };
+
+struct vm {
+    const struct vm_config *config; /* in the archive */
+    enum vm_state state;
+    struct process monitor;
+    uint32_t crashes;
+    char reason[160]; /* why it could not be started, where that takes numbers */
+};
+
+struct init {
+    struct resources resources;
+    struct machine machine;
+    struct archive archive;
+    seL4_CPtr endpoint;      /* what everyone asks, and where faults arrive */
+    seL4_CPtr time_endpoint; /* timeserver's */
+    struct log_clients log;
+    struct service service[SERVICE_COUNT];
+    unsigned vm_count;
+    struct vm vm[CONFIG_MAX_VMS];
+};
+
+/* Starts logserver, on which init's own log then goes on, and timeserver; what does not start is reported. */
+void services_start(struct init *init);
+
+/* The name of the service that is CLIENT, or NULL. */
+const char *services_name(unsigned client);
+
+/* The service that is CLIENT has faulted; TEXT says how. It stays as it is. */
+void services_faulted(struct init *init, unsigned client, const char *text);
+
+/* Starts a VM that is off, or reports why not. */
+void vm_start(struct init *init, unsigned index);
+
+/* The end of a VM that is not off: takes everything back, and starts it again where END and its configuration ask for
+ * that. */
+void vm_end(struct init *init, unsigned index, enum vm_end end);
+
+/* Prints what memory and slots are free. */
+void print_totals(const struct init *init);
+
+/* Receives and answers, for ever. */
+_Noreturn void hypervisor_serve(struct init *init);

@@ -1,0 +1,117 @@
+#include "beaml4-init/log_clients.h"
+
+#include "runtime/runtime.h"
+
+#include <string.h>
+
+#define PAGE_BYTES (1ul << seL4_PageBits)
+
+_Static_assert(LOG_MAX_CLIENTS * sizeof(struct log_client) <= PAGE_BYTES, "the table is one page");
+
+/* In a client's address space. */
+static struct byte_ring *client_address(enum log_ring which)
+{
+    return (struct byte_ring *)(SERVICE_RINGS + which * 2 * PAGE_BYTES);
+}
+
+/* In logserver's. */
+static struct byte_ring *server_address(unsigned client, enum log_ring which)
+{
+    return (struct byte_ring *)(SERVICE_RINGS + (client * RING_COUNT + which) * 2 * PAGE_BYTES);
+}
+
+_Static_assert(SERVICE_RINGS + LOG_MAX_CLIENTS * RING_COUNT * 2 * PAGE_BYTES <= SERVICE_STARTUP,
+               "there is room for all rings");
+
+/* A frame of FRAME's pages in init's window. */
+static const char *map_for_init(struct log_clients *log, seL4_CPtr frame, void **address)
+{
+    *address = resources_take_window(log->logserver->pool.resources, 1);
+    if (!*address)
+        return "no room in init's address space";
+    if (seL4_X86_Page_Map(frame, seL4_CapInitThreadVSpace, (seL4_Word)*address, seL4_ReadWrite,
+                          seL4_X86_Default_VMAttributes) != seL4_NoError)
+        return "the kernel mapped no page for init";
+    return NULL;
+}
+
+const char *log_clients_open(struct log_clients *log, struct process *logserver)
+{
+    struct pool *pool = &logserver->pool;
+    const uint64_t place = SERVICE_STARTUP + PAGE_BYTES;
+    seL4_CPtr frame;
+    void *table;
+    const char *problem;
+
+    *log = (struct log_clients) { .logserver = logserver };
+    if ((problem = pool_make(pool, seL4_X86_4K, 0, &frame)) ||
+        (problem = address_space_share_page(&logserver->space, place, frame, seL4_CanRead)) ||
+        (problem = map_for_init(log, frame, &table)) || (problem = pool_take_slot(pool, &log->notify)))
+        return problem;
+    if (seL4_CNode_Mint(INIT_CNODE, log->notify, INIT_DEPTH, INIT_CNODE, logserver->notification, INIT_DEPTH,
+                        seL4_CanWrite, NOTIFY_LOG_RING) != seL4_NoError)
+        return "the kernel refused to copy a capability";
+    log->table = table;
+    logserver->startup.logserver.client = (const struct log_client *)place;
+    return NULL;
+}
+
+const char *log_clients_add(struct log_clients *log, unsigned client, const char *name, bool console)
+{
+    struct process *logserver = log->logserver;
+    struct log_client *entry = &log->table[client];
+    const char *problem;
+
+    for (unsigned which = RING_LOG; which < (console ? RING_COUNT : RING_CONSOLE_OUTPUT); which++) {
+        seL4_CPtr *frame = &log->ring[client][which];
+        if ((problem = pool_make(&logserver->pool, seL4_X86_4K, 0, frame)) ||
+            (problem = address_space_share_page(&logserver->space, (uint64_t)server_address(client, which), *frame,
+                                                seL4_ReadWrite)))
+            return problem;
+    }
+    strncpy(entry->name, name, sizeof entry->name - 1);
+    entry->log = server_address(client, RING_LOG);
+    if (console)
+        entry->console_output = server_address(client, RING_CONSOLE_OUTPUT);
+    return NULL;
+}
+
+const char *log_clients_use(struct log_clients *log)
+{
+    void *ring;
+    const char *problem = map_for_init(log, log->ring[CLIENT_INIT][RING_LOG], &ring);
+
+    if (problem)
+        return problem;
+    log->own = ring;
+    log_use("init", log->own, log->notify);
+    return NULL;
+}
+
+const char *log_clients_attach(struct log_clients *log, unsigned client, struct process *process)
+{
+    bool console = log->ring[client][RING_CONSOLE_OUTPUT] != seL4_CapNull;
+    const char *problem;
+
+    for (unsigned which = RING_LOG; which < (console ? RING_COUNT : RING_CONSOLE_OUTPUT); which++)
+        if ((problem = address_space_share_page(&process->space, (uint64_t)client_address(which),
+                                                log->ring[client][which], seL4_ReadWrite)))
+            return problem;
+    process->startup.index = client;
+    process->startup.log = client_address(RING_LOG);
+    if ((problem = process_give(process, SLOT_LOG_NOTIFY, log->notify, seL4_CanWrite, 0)) || !console)
+        return problem;
+    process->startup.vm.console_output = client_address(RING_CONSOLE_OUTPUT);
+    process->startup.vm.console_input = client_address(RING_CONSOLE_INPUT);
+    return process_give(log->logserver, SLOT_LOG_CLIENT_NOTIFY + client, process->notification, seL4_CanWrite,
+                        NOTIFY_CONSOLE_INPUT);
+}
+
+void log_clients_set_console(struct log_clients *log, unsigned client, bool runs)
+{
+    struct byte_ring *ring = runs ? server_address(client, RING_CONSOLE_INPUT) : NULL;
+
+    /* logserver reads the table at any time. */
+    __atomic_store_n(&log->table[client].console_input, ring, __ATOMIC_RELEASE);
+    seL4_Signal(log->notify);
+}

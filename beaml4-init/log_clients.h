@@ -1,0 +1,39 @@
+/* The rings between logserver and its clients, and the table that tells logserver about them.
+ *
+ * A ring belongs to a client number, for as long as logserver lives: processes come and go, and what one has written just
+ * before its end is still printed. Functions answer NULL or why they failed.
+ */
+#pragma once
+
+#include "beaml4-init/process.h"
+
+/* Client numbers, at logserver and timeserver. */
+enum { CLIENT_INIT = 0, CLIENT_LOGSERVER = 1, CLIENT_TIMESERVER = 2, CLIENT_FIRST_VM = 16 };
+
+_Static_assert(CLIENT_FIRST_VM + CONFIG_MAX_VMS <= LOG_MAX_CLIENTS, "every VM's monitor is a client");
+
+enum log_ring { RING_LOG, RING_CONSOLE_OUTPUT, RING_CONSOLE_INPUT, RING_COUNT };
+
+struct log_clients {
+    struct process *logserver;
+    struct log_client *table; /* in init's window */
+    seL4_CPtr notify;         /* signals that a log ring has bytes */
+    seL4_CPtr ring[LOG_MAX_CLIENTS][RING_COUNT]; /* frames */
+    struct byte_ring *own;    /* init's */
+};
+
+/* For a logserver that is created, not started: maps the table, tells its startup page. */
+const char *log_clients_open(struct log_clients *log, struct process *logserver);
+
+/* A log ring for CLIENT, called NAME in front of its lines, and two console rings where CONSOLE says so. Before
+ * logserver runs. */
+const char *log_clients_add(struct log_clients *log, unsigned client, const char *name, bool console);
+
+/* init's own log ring from now on. */
+const char *log_clients_use(struct log_clients *log);
+
+/* Lets a process that is not started be CLIENT: maps its rings and fills the fields of its startup page. */
+const char *log_clients_attach(struct log_clients *log, unsigned client, struct process *process);
+
+/* Whether CLIENT has a guest whose console can take input. */
+void log_clients_set_console(struct log_clients *log, unsigned client, bool runs);

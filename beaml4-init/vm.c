@@ -1,0 +1,282 @@
+/* The life of a VM: its monitor is made out of one pool, and ends with it. */
+#include "beaml4-init/config.h"
+#include "beaml4-init/init.h"
+#include "ipc/hypervisor.h"
+#include "ipc/time.h"
+#include "runtime/runtime.h"
+
+#include <stdio.h>
+
+#define MONITOR_PROGRAM    "vmmserver"
+#define MONITOR_CNODE_BITS 12u
+#define PAGE_BYTES         (1ul << seL4_PageBits)
+#define CONFIG_ADDRESS     (SERVICE_STARTUP + PAGE_BYTES)
+#define MIB                (UINT64_C(1) << 20)
+
+/* A VM being started, and what is wrong with it once a function has answered with a reason. */
+struct vm_start {
+    struct init *init;
+    struct vm *vm;
+    unsigned index;
+    uint64_t file_address; /* where the next file can be mapped */
+};
+
+static const char *check_mode(struct vm_start *s)
+{
+    const struct machine *machine = &s->init->machine;
+
+    switch (s->vm->config->mode) {
+    case VM_MODE_AUTO:
+    case VM_MODE_VTX:
+        if (machine->vtx)
+            return NULL;
+        snprintf(s->vm->reason, sizeof s->vm->reason, "it needs VT-x, which this CPU does not offer (%s)",
+                 machine->vtx_reason[0] ? machine->vtx_reason : "the kernel says no more");
+        return s->vm->reason;
+    case VM_MODE_SVM:
+        return "its mode \"svm\" (AMD-V) is not implemented; use \"auto\" or \"vtx\"";
+    default:
+        return "its mode \"pv\" is not implemented; use \"auto\" or \"vtx\"";
+    }
+}
+
+static const char *find_member(struct vm_start *s, const char *what, const char *name, struct archive_member *member)
+{
+    enum archive_status status = archive_find(&s->init->archive, name, member);
+
+    if (status == ARCHIVE_OK)
+        return NULL;
+    if (status == ARCHIVE_NO_MEMBER)
+        snprintf(s->vm->reason, sizeof s->vm->reason, "its %s \"%s\" is not in the boot image; pack it with tools/pack.py",
+                 what, name);
+    else
+        snprintf(s->vm->reason, sizeof s->vm->reason, "its %s \"%s\" cannot be read: %s", what, name,
+                 archive_status_text(status));
+    return s->vm->reason;
+}
+
+/* Says more than the allocator could in the middle of it. */
+static const char *check_memory(struct vm_start *s)
+{
+    uint64_t wanted = s->vm->config->memory_bytes + vm_objects_bytes(s->vm->config);
+    uint64_t free = resources_totals(&s->init->resources).bytes;
+
+    if (wanted <= free)
+        return NULL;
+    snprintf(s->vm->reason, sizeof s->vm->reason, "it wants %lu MiB of memory, and %lu MiB are free",
+             (wanted + MIB - 1) / MIB, free / MIB);
+    return s->vm->reason;
+}
+
+static const char *map_file(struct vm_start *s, const char *what, const struct archive_member *member,
+                            struct startup_file *file)
+{
+    uint64_t bytes = (member->length + PAGE_BYTES - 1) & -PAGE_BYTES;
+    const char *problem;
+
+    if (bytes > SERVICE_WINDOW - s->file_address) {
+        snprintf(s->vm->reason, sizeof s->vm->reason, "its %s \"%s\" is too large to be mapped", what, member->name);
+        return s->vm->reason;
+    }
+    problem = process_share_bytes(&s->vm->monitor, s->file_address, member->bytes, member->length);
+    if (problem) {
+        snprintf(s->vm->reason, sizeof s->vm->reason, "its %s \"%s\": %s", what, member->name, problem);
+        return s->vm->reason;
+    }
+    *file = (struct startup_file) { .bytes = (const void *)s->file_address, .length = member->length };
+    s->file_address += bytes + PAGE_BYTES; /* an unmapped page behind it */
+    return NULL;
+}
+
+static const char *give_untyped(struct vm_start *s, unsigned size_bits)
+{
+    struct process *monitor = &s->vm->monitor;
+    uint32_t *count = &monitor->startup.vm.untyped_count;
+    unsigned slot = SLOT_VM_UNTYPED + *count;
+    const struct untyped *untyped;
+    const char *problem;
+
+    if (slot >= SLOT_VM_UNTYPED_MAX)
+        return "free memory is in too many small pieces";
+    if ((problem = pool_take_untyped(&monitor->pool, size_bits, &untyped)) ||
+        (problem = process_give(monitor, slot, untyped->slot, seL4_AllRights, 0)))
+        return problem;
+    monitor->startup.vm.untyped[*count] = (struct startup_untyped) {
+        .paddr = untyped->physical,
+        .size_bits = untyped->size_bits,
+        .slot = slot,
+    };
+    ++*count;
+    return NULL;
+}
+
+/* BYTES in few untypeds of at least 2^LEAST_BITS. */
+static const char *give_memory(struct vm_start *s, uint64_t bytes, unsigned least_bits)
+{
+    while (bytes > 0) {
+        unsigned bits = vm_next_piece_bits(bytes, unialloc_largest_bits(&s->init->resources.memory));
+        const char *problem = bits < least_bits ? "free memory is in too small pieces" : give_untyped(s, bits);
+
+        if (problem)
+            return problem;
+        bytes -= UINT64_C(1) << bits;
+    }
+    return NULL;
+}
+
+static const char *give_ept_root(struct vm_start *s)
+{
+    struct process *monitor = &s->vm->monitor;
+    seL4_CPtr root;
+    const char *problem = pool_make(&monitor->pool, seL4_X86_EPTPML4Object, 0, &root);
+
+    if (problem)
+        return problem;
+    if (seL4_X86_ASIDPool_Assign(seL4_CapInitThreadASIDPool, root) != seL4_NoError)
+        return "the kernel has no identifier left for a guest's memory";
+    return process_give(monitor, SLOT_VM_EPT_ROOT, root, seL4_AllRights, 0);
+}
+
+static const char *give_channels(struct vm_start *s)
+{
+    const seL4_CapRights_t may_call = seL4_CapRights_new(1, 0, 0, 1);
+    struct process *monitor = &s->vm->monitor;
+    unsigned client = CLIENT_FIRST_VM + s->index;
+    const char *problem;
+
+    if ((problem = process_give(monitor, SLOT_HYPERVISOR, s->init->endpoint, may_call,
+                                HV_BADGE(BADGE_MONITOR, s->index))) ||
+        (problem = log_clients_attach(&s->init->log, client, monitor)) ||
+        (problem = process_give(monitor, SLOT_TIME, s->init->time_endpoint, may_call, TIME_CLIENT_BADGE | client)))
+        return problem;
+    return process_give(&s->init->service[SERVICE_TIME].process, SLOT_TIME_CLIENT_NOTIFY + client,
+                        monitor->notification, seL4_CanWrite, NOTIFY_TIMER);
+}
+
+static void fill_startup(struct vm_start *s)
+{
+    const struct machine *machine = &s->init->machine;
+    struct startup *startup = &s->vm->monitor.startup;
+
+    startup->role = ROLE_VMM;
+    startup->tsc_hz = machine->tsc_hz;
+    startup->wall_clock_seconds = machine->wall_clock_seconds;
+    startup->wall_clock_tsc = machine->wall_clock_tsc;
+    startup->first_free_slot = SLOT_VM_UNTYPED_MAX;
+    startup->vm.vm_index = s->index;
+    startup->vm.config = (const struct vm_config *)CONFIG_ADDRESS;
+}
+
+static const char *make_monitor(struct vm_start *s, const struct archive_member *program)
+{
+    struct process *monitor = &s->vm->monitor;
+    char name[CONFIG_NAME_BYTES];
+    const char *problem;
+
+    snprintf(name, sizeof name, "vmm%u", s->index);
+    problem = process_create(monitor, &s->init->resources, name, program, MONITOR_CNODE_BITS,
+                             vm_heap_bytes(s->vm->config));
+    if (problem) {
+        snprintf(s->vm->reason, sizeof s->vm->reason, "its monitor (" MONITOR_PROGRAM "): %s", problem);
+        return s->vm->reason;
+    }
+    return process_give_itself(monitor);
+}
+
+static const char *start(struct vm_start *s)
+{
+    const struct vm_config *config = s->vm->config;
+    struct process *monitor = &s->vm->monitor;
+    struct archive_member program, kernel, initrd;
+    const char *problem;
+
+    if ((problem = config_check_vm(config)) || (problem = check_mode(s)) ||
+        (problem = find_member(s, "kernel", config->kernel, &kernel)) ||
+        (config->initrd[0] && (problem = find_member(s, "initrd", config->initrd, &initrd))) ||
+        (problem = find_member(s, "monitor", MONITOR_PROGRAM, &program)) || (problem = check_memory(s)))
+        return problem;
+    if (!s->init->service[SERVICE_LOG].runs || !s->init->service[SERVICE_TIME].runs)
+        return "it cannot do without logserver and timeserver, and one of them does not run";
+
+    if ((problem = make_monitor(s, &program)) ||
+        (problem = give_memory(s, config->memory_bytes, VM_RAM_MIN_BITS)) ||
+        (problem = give_memory(s, vm_objects_bytes(config), seL4_PageBits)) || (problem = give_ept_root(s)) ||
+        (problem = map_file(s, "kernel", &kernel, &monitor->startup.vm.kernel)) ||
+        (config->initrd[0] && (problem = map_file(s, "initrd", &initrd, &monitor->startup.vm.initrd))) ||
+        (problem = give_channels(s)) ||
+        (problem = address_space_fill_page(&monitor->space, CONFIG_ADDRESS, seL4_CanRead, config, 0, sizeof *config)))
+        return problem;
+    if (config->rtc == VM_RTC_PASSTHROUGH &&
+        (problem = process_give(monitor, SLOT_VM_RTC_PORTS, s->init->machine.rtc_ports, seL4_AllRights, 0)))
+        return problem;
+    fill_startup(s);
+    return process_start(monitor, s->init->endpoint, HV_BADGE(BADGE_FAULT_MONITOR, s->index), config->priority);
+}
+
+/* What can be done about it, where init knows. */
+static const char *advice(const struct vm_start *s)
+{
+    bool wants_vtx = s->vm->config->mode == VM_MODE_AUTO || s->vm->config->mode == VM_MODE_VTX;
+
+    return wants_vtx && !s->init->machine.vtx ? ". Use ./simulate.sh --machine bochs, or a computer with VT-x" : "";
+}
+
+void vm_start(struct init *init, unsigned index)
+{
+    struct vm *vm = &init->vm[index];
+    struct vm_start s = { .init = init, .vm = vm, .index = index, .file_address = SERVICE_FILES };
+    const char *problem = start(&s);
+
+    if (problem) {
+        /* A name that fails its check is not printed. */
+        log_printf("VM %u \"%s\" not started: %s%s", index, config_check_vm(vm->config) ? "?" : vm->config->name, problem,
+                   advice(&s));
+        process_destroy(&vm->monitor);
+        vm->state = VM_OFF;
+        return;
+    }
+    vm->state = VM_STARTED;
+    log_clients_set_console(&init->log, CLIENT_FIRST_VM + index, true);
+    log_printf("VM %u \"%s\" started: %lu MiB, and %lu KiB for its monitor", index, vm->config->name,
+               vm->config->memory_bytes / MIB, (vm->monitor.pool.bytes - vm->config->memory_bytes) / 1024);
+}
+
+static void report_end(const struct vm *vm, unsigned index, enum vm_end end, bool again)
+{
+    const char *name = vm->config->name;
+
+    switch (end) {
+    case VM_END_POWERED_OFF:
+        log_printf("VM %u \"%s\" powered off", index, name);
+        break;
+    case VM_END_REBOOT:
+        log_printf("VM %u \"%s\" reboots", index, name);
+        break;
+    case VM_END_REFUSED:
+        log_printf("VM %u \"%s\" cannot run, its monitor says why; mend its image or configuration", index, name);
+        break;
+    case VM_END_CRASHED:
+        log_printf("VM %u \"%s\" crashed; it %s", index, name,
+                   again ? "starts again, as its configuration wants" : "stays off, as its configuration wants");
+        break;
+    }
+}
+
+void vm_end(struct init *init, unsigned index, enum vm_end end)
+{
+    struct vm *vm = &init->vm[index];
+
+    if (vm->state == VM_OFF)
+        return;
+    if (end == VM_END_CRASHED && vm->crashes < UINT32_MAX)
+        vm->crashes++;
+    bool again = vm_starts_again(vm->config, end, vm->crashes);
+
+    log_clients_set_console(&init->log, CLIENT_FIRST_VM + index, false);
+    process_destroy(&vm->monitor);
+    vm->state = VM_OFF;
+    report_end(vm, index, end, again);
+    print_totals(init);
+    if (again)
+        vm_start(init, index);
+}

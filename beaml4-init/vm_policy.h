@@ -1,0 +1,25 @@
+/* What a VM needs beside its guest's RAM, how that RAM is put together, and what follows the end of a VM. Pure. */
+#pragma once
+
+#include "ipc/vm_config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* log2 of the smallest untyped that guest RAM is made of: one large page. */
+#define VM_RAM_MIN_BITS 21u
+
+enum vm_end { VM_END_POWERED_OFF, VM_END_REBOOT, VM_END_REFUSED, VM_END_CRASHED };
+
+/* Bytes of untyped memory for what the monitor makes itself: the virtual CPU, paging structures of the guest's memory in
+ * the EPT and in its own address space, CNodes for the frames. A multiple of 64 KiB. */
+uint64_t vm_objects_bytes(const struct vm_config *config);
+
+/* Bytes of heap for the monitor: a base, and what its bookkeeping of guest memory takes. A multiple of 4 KiB. */
+uint64_t vm_heap_bytes(const struct vm_config *config);
+
+/* log2 of the next piece when BYTES (not 0) are still to be had and the largest piece there is has 2^LARGEST_BITS. */
+unsigned vm_next_piece_bits(uint64_t bytes, unsigned largest_bits);
+
+/* Whether a VM that ended by END starts again, CRASHES being how often it has crashed by now, this time included. */
+bool vm_starts_again(const struct vm_config *config, enum vm_end end, uint32_t crashes);
