@@ -33,15 +33,15 @@ const char *loader_check_range(struct loading *loading, uint64_t start, uint64_t
     const struct guest_memory *memory = loading->memory;
 
     if (end < start)
-        return loader_refuse(loading, "the kernel is damaged: a part of it at %#llx is so large that its end wraps around",
-                             (unsigned long long)start);
+        return loader_refuse(loading, "the kernel is damaged: a part of it at %#lx is so large that its end wraps "
+                             "around", start);
     if (start < HIGH_MEMORY)
-        return loader_refuse(loading, "the kernel wants memory at %#llx; expected nothing below 0x100000, where boot "
-                             "information and ACPI tables are", (unsigned long long)start);
+        return loader_refuse(loading, "the kernel wants memory at %#lx; expected nothing below 0x100000, where boot "
+                             "information and ACPI tables are", start);
     if (guest_memory_at(memory, start, end - start))
         return NULL;
-    return loader_refuse(loading, "the kernel needs memory up to %llu MiB, and this VM has %llu MiB%s",
-                         (unsigned long long)mib_needed(end), (unsigned long long)mib_there(memory->region[0].length),
+    return loader_refuse(loading, "the kernel needs memory up to %lu MiB, and this VM has %lu MiB%s",
+                         mib_needed(end), mib_there(memory->region[0].length),
                          memory->count > 1 ? " in its first region" : "");
 }
 
@@ -79,14 +79,15 @@ static const char *refuse_unknown(struct loading *loading)
                                  "decompress it", compressed[i].name);
     }
     if (bytes < 4)
-        return loader_refuse(loading, "the kernel file has %llu bytes; expected an ELF file or a bzImage",
-                             (unsigned long long)bytes);
-    return loader_refuse(loading, "the kernel file begins with bytes %02x %02x %02x %02x; expected an ELF file or a bzImage",
-                         image[0], image[1], image[2], image[3]);
+        return loader_refuse(loading, "the kernel file has %lu bytes; expected an ELF file or a bzImage",
+                             bytes);
+    return loader_refuse(loading, "the kernel file begins with bytes %02x %02x %02x %02x; expected an ELF file or a "
+                         "bzImage", image[0], image[1], image[2], image[3]);
 }
 
 /* The highest page in the region, below LIMIT, from which on the initrd finds room and misses the kernel; 0: none. */
-static uint64_t room_in(const struct guest_region *region, uint64_t limit, uint64_t bytes, const struct loaded_kernel *kernel)
+static uint64_t room_in(const struct guest_region *region, uint64_t limit, uint64_t bytes,
+                        const struct loaded_kernel *kernel)
 {
     uint64_t bottom = region->start > HIGH_MEMORY ? region->start : HIGH_MEMORY;
     uint64_t top = region->start + region->length;
@@ -122,11 +123,11 @@ static const char *place_initrd(struct loading *loading)
             loading->initrd = room_in(&memory->region[i], high ? UINT64_MAX : limit, request->initrd_bytes, kernel);
     }
     if (!loading->initrd)
-        return loader_refuse(loading, "the initrd needs %llu MiB, for which the VM's memory (%llu MiB, %llu MiB below 4 GiB) "
-                             "has no room beside the kernel",
-                             (unsigned long long)mib_needed(request->initrd_bytes),
-                             (unsigned long long)mib_there(guest_memory_bytes(memory)),
-                             (unsigned long long)mib_there(memory->region[0].length));
+        return loader_refuse(loading, "the initrd needs %lu MiB, for which the VM's memory (%lu MiB, %lu MiB below "
+                             "4 GiB) has no room beside the kernel",
+                             mib_needed(request->initrd_bytes),
+                             mib_there(guest_memory_bytes(memory)),
+                             mib_there(memory->region[0].length));
     guest_memory_write(memory, loading->initrd, request->initrd, request->initrd_bytes);
     return NULL;
 }
@@ -138,7 +139,8 @@ static const char *place_cmdline(struct loading *loading)
     size_t length = strnlen(cmdline, CMDLINE_MAX + 1);
 
     if (length > CMDLINE_MAX)
-        return loader_refuse(loading, "the command line has more than %u bytes; expected %u at most", CMDLINE_MAX, most);
+        return loader_refuse(loading, "the command line has more than %u bytes; expected %u at most", CMDLINE_MAX,
+                             most);
     if (length > most)
         return loader_refuse(loading, "the command line has %zu bytes; expected %u at most, by what this kernel says",
                              length, most);
@@ -153,8 +155,8 @@ static const char *choose_protocol(struct loading *loading, enum boot_protocol *
     switch (loading->request->choice) {
     case BOOT_CHOICE_PVH:
         if (!has_pvh)
-            return loader_refuse(loading, "the kernel has no PVH entry (ELF note of Xen, type 18); expected one with boot = "
-                                 "\"pvh\"");
+            return loader_refuse(loading, "the kernel has no PVH entry (ELF note of Xen, type 18); expected one with "
+                                 "boot = \"pvh\"");
         *protocol = BOOT_PVH;
         return NULL;
     case BOOT_CHOICE_LINUX64:
@@ -187,8 +189,8 @@ const char *loader_load(const struct guest_memory *memory, const struct boot_req
 
     *state = (struct boot_state) { 0 };
     if (memory->count == 0 || !guest_memory_at(memory, 0, 2 * HIGH_MEMORY))
-        return loader_refuse(&loading, "the VM has %llu KiB of memory; expected 2 MiB at least, from address 0 on",
-                             (unsigned long long)(guest_memory_bytes(memory) >> 10));
+        return loader_refuse(&loading, "the VM has %lu KiB of memory; expected 2 MiB at least, from address 0 on",
+                             (guest_memory_bytes(memory) >> 10));
     refusal = load_kernel(&loading);
     if (!refusal)
         refusal = choose_protocol(&loading, &state->protocol);

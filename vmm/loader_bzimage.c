@@ -1,4 +1,5 @@
-/* bzImages: the compressed kernel goes to memory as it is and unpacks itself there. (Linux, Documentation/arch/x86/boot.rst) */
+/* bzImages: the compressed kernel goes to memory as it is and unpacks itself there.
+ * (Linux, Documentation/arch/x86/boot.rst) */
 #include "vmm/loader_parts.h"
 
 #include <stddef.h>
@@ -21,7 +22,8 @@ bool loader_is_bzimage(const uint8_t *image, uint64_t bytes)
 }
 
 /* Where in memory the kernel finds room for SIZE bytes: where it wants to be or, if it can be moved, further up. */
-static const char *choose_address(struct loading *loading, const struct setup_header *header, uint64_t size, uint64_t *address)
+static const char *choose_address(struct loading *loading, const struct setup_header *header, uint64_t size,
+                                  uint64_t *address)
 {
     const struct guest_memory *memory = loading->memory;
     uint64_t wanted = header->pref_address, alignment = header->kernel_alignment;
@@ -32,8 +34,8 @@ static const char *choose_address(struct loading *loading, const struct setup_he
     if (!header->relocatable_kernel)
         return loader_check_range(loading, wanted, wanted + size);
     if (alignment == 0 || (alignment & (alignment - 1)))
-        return loader_refuse(loading, "the kernel is damaged: an alignment of %#llx; expected a power of two",
-                             (unsigned long long)alignment);
+        return loader_refuse(loading, "the kernel is damaged: an alignment of %#lx; expected a power of two",
+                             alignment);
     /* Below where it wants to be is no use: it would move itself up there. (A region's end fits 64 bits.) */
     for (unsigned i = 0; i < memory->count; i++) {
         const struct guest_region *region = &memory->region[i];
@@ -57,33 +59,34 @@ const char *loader_load_bzimage(struct loading *loading)
     struct setup_header header = { 0 };
 
     if (loading->request->choice == BOOT_CHOICE_PVH)
-        return loader_refuse(loading, "the kernel is a bzImage, which has no PVH entry; expected boot = \"linux64\" or the "
-                             "ELF file (vmlinux) inside it");
+        return loader_refuse(loading, "the kernel is a bzImage, which has no PVH entry; expected boot = \"linux64\" or "
+                             "the ELF file (vmlinux) inside it");
     if (length < HEADER_AT + sizeof header)
-        return loader_refuse(loading, "the kernel is truncated: %llu bytes, too few for the header of a bzImage",
-                             (unsigned long long)length);
+        return loader_refuse(loading, "the kernel is truncated: %lu bytes, too few for the header of a bzImage",
+                             length);
     memcpy(&header, image + HEADER_AT, sizeof header);
     if (header.boot_flag != BOOT_FLAG)
-        return loader_refuse(loading, "the kernel is damaged: a bzImage with boot flag %#x; expected 0xaa55", header.boot_flag);
+        return loader_refuse(loading, "the kernel is damaged: a bzImage with boot flag %#x; expected 0xaa55",
+                             header.boot_flag);
     if (header.version < PROTOCOL_NEEDED)
-        return loader_refuse(loading, "the kernel is a bzImage of boot protocol %u.%02u; expected 2.12 (Linux 3.8) or newer",
-                             header.version >> 8, header.version & 0xff);
+        return loader_refuse(loading, "the kernel is a bzImage of boot protocol %u.%02u; expected 2.12 (Linux 3.8) or "
+                             "newer", header.version >> 8, header.version & 0xff);
     if (!(header.xloadflags & XLF_KERNEL_64))
         return loader_refuse(loading, "the kernel is a bzImage without a 64-bit entry; expected a 64-bit kernel");
 
     uint64_t header_end = HEADER_MAGIC_AT + image[HEADER_JUMP_AT];
     if (header_end < HEADER_AT + HEADER_BYTES_NEEDED || header_end > HEADER_ROOM_END)
-        return loader_refuse(loading, "the kernel is damaged: a bzImage whose header ends at %#llx",
-                             (unsigned long long)header_end);
+        return loader_refuse(loading, "the kernel is damaged: a bzImage whose header ends at %#lx",
+                             header_end);
 
     uint64_t setup_bytes = ((header.setup_sects ? header.setup_sects : 4u) + 1u) * (uint64_t)SECTOR;
     uint64_t payload_bytes = header.syssize * UINT64_C(16);
     if (header_end > length || setup_bytes > length || payload_bytes > length - setup_bytes)
-        return loader_refuse(loading, "the kernel is truncated: a bzImage of %llu bytes; expected %llu",
-                             (unsigned long long)length, (unsigned long long)(setup_bytes + payload_bytes));
+        return loader_refuse(loading, "the kernel is truncated: a bzImage of %lu bytes; expected %lu",
+                             length, (setup_bytes + payload_bytes));
     if (payload_bytes <= ENTRY_64_BIT)
-        return loader_refuse(loading, "the kernel is damaged: a bzImage with %llu bytes of code",
-                             (unsigned long long)payload_bytes);
+        return loader_refuse(loading, "the kernel is damaged: a bzImage with %lu bytes of code",
+                             payload_bytes);
 
     uint64_t address, size = payload_bytes > header.init_size ? payload_bytes : header.init_size;
     const char *refusal = choose_address(loading, &header, size, &address);

@@ -39,8 +39,8 @@ static const char *check_header(struct loading *loading, struct elf_image *image
     if (image->length >= EI_NIDENT && image->bytes[EI_CLASS] == ELFCLASS32)
         return loader_refuse(loading, "the kernel is a 32-bit ELF file; expected a 64-bit one for x86-64");
     if (image->length < sizeof *header)
-        return loader_refuse(loading, "the kernel is truncated: %llu bytes, too few for the header of an ELF file",
-                             (unsigned long long)image->length);
+        return loader_refuse(loading, "the kernel is truncated: %lu bytes, too few for the header of an ELF file",
+                             image->length);
     memcpy(&image->header, image->bytes, sizeof *header);
     if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB)
         return loader_refuse(loading, "the kernel is not a 64-bit little-endian ELF file; expected one for x86-64");
@@ -50,14 +50,14 @@ static const char *check_header(struct loading *loading, struct elf_image *image
     if (header->e_type != ET_EXEC && header->e_type != ET_DYN)
         return loader_refuse(loading, "the kernel is an ELF file of type %u; expected an executable", header->e_type);
     if (header->e_phnum == 0 || header->e_phentsize != sizeof(Elf64_Phdr))
-        return loader_refuse(loading, "the kernel is an ELF file with %u program headers of %u bytes; expected some of %zu",
-                             header->e_phnum, header->e_phentsize, sizeof(Elf64_Phdr));
+        return loader_refuse(loading, "the kernel is an ELF file with %u program headers of %u bytes; expected some of "
+                             "%zu", header->e_phnum, header->e_phentsize, sizeof(Elf64_Phdr));
     if (header->e_phnum > SEGMENTS_MAX)
         return loader_refuse(loading, "the kernel is an ELF file with %u program headers; expected %u at most",
                              header->e_phnum, SEGMENTS_MAX);
     if (header->e_phoff > image->length || image->length - header->e_phoff < header->e_phnum * sizeof(Elf64_Phdr))
-        return loader_refuse(loading, "the kernel is truncated: its program headers lie beyond its %llu bytes",
-                             (unsigned long long)image->length);
+        return loader_refuse(loading, "the kernel is truncated: its program headers lie beyond its %lu bytes",
+                             image->length);
     return NULL;
 }
 
@@ -85,10 +85,11 @@ static const char *check_segment(struct loading *loading, const struct elf_image
     const char *refusal;
 
     if (!is_in_file(image, &segment))
-        return loader_refuse(loading, "the kernel is truncated: its segment %u lies beyond its %llu bytes", index,
-                             (unsigned long long)image->length);
+        return loader_refuse(loading, "the kernel is truncated: its segment %u lies beyond its %lu bytes", index,
+                             image->length);
     if (segment.p_filesz > segment.p_memsz)
-        return loader_refuse(loading, "the kernel is damaged: its segment %u has more bytes in the file than in memory", index);
+        return loader_refuse(loading, "the kernel is damaged: its segment %u has more bytes in the file than in memory",
+                             index);
     refusal = loader_check_range(loading, segment.p_paddr, segment.p_paddr + segment.p_memsz);
     if (refusal)
         return refusal;
@@ -97,8 +98,8 @@ static const char *check_segment(struct loading *loading, const struct elf_image
 
         if (is_loaded(&other) && other.p_paddr < segment.p_paddr + segment.p_memsz
             && segment.p_paddr < other.p_paddr + other.p_memsz)
-            return loader_refuse(loading, "the kernel is damaged: its segments %u and %u overlap at address %#llx", i, index,
-                                 (unsigned long long)(other.p_paddr > segment.p_paddr ? other.p_paddr : segment.p_paddr));
+            return loader_refuse(loading, "the kernel is damaged: its segments %u and %u overlap at address %#lx", i,
+                                 index, (other.p_paddr > segment.p_paddr ? other.p_paddr : segment.p_paddr));
     }
     return NULL;
 }
@@ -152,13 +153,14 @@ static const char *find_pvh_entry(struct loading *loading, const struct elf_imag
         if (segment.p_type != PT_NOTE)
             continue;
         if (!is_in_file(image, &segment))
-            return loader_refuse(loading, "the kernel is truncated: its notes lie beyond its %llu bytes",
-                                 (unsigned long long)image->length);
-        kernel->pvh_entry = pvh_entry_in(image->bytes + segment.p_offset, segment.p_filesz, segment.p_align == 8 ? 8 : 4);
+            return loader_refuse(loading, "the kernel is truncated: its notes lie beyond its %lu bytes",
+                                 image->length);
+        kernel->pvh_entry = pvh_entry_in(image->bytes + segment.p_offset, segment.p_filesz,
+                                         segment.p_align == 8 ? 8 : 4);
     }
     if (kernel->pvh_entry && (kernel->pvh_entry >= FOUR_GIB || !is_in_a_segment(image, kernel->pvh_entry)))
-        return loader_refuse(loading, "the kernel's PVH entry %#llx lies outside of its segments, or above 4 GiB",
-                             (unsigned long long)kernel->pvh_entry);
+        return loader_refuse(loading, "the kernel's PVH entry %#lx lies outside of its segments, or above 4 GiB",
+                             kernel->pvh_entry);
     return NULL;
 }
 
@@ -194,9 +196,10 @@ const char *loader_load_elf(struct loading *loading)
     refusal = find_pvh_entry(loading, &image);
     if (refusal)
         return refusal;
-    if ((!kernel->pvh_entry || loading->request->choice == BOOT_CHOICE_LINUX64) && !is_in_a_segment(&image, kernel->entry))
-        return loader_refuse(loading, "the kernel's entry %#llx lies outside of its segments (by their physical addresses)",
-                             (unsigned long long)kernel->entry);
+    if ((!kernel->pvh_entry || loading->request->choice == BOOT_CHOICE_LINUX64)
+        && !is_in_a_segment(&image, kernel->entry))
+        return loader_refuse(loading, "the kernel's entry %#lx lies outside of its segments (by their physical "
+                             "addresses)", kernel->entry);
 
     for (unsigned i = 0; i < image.header.e_phnum; i++) {
         Elf64_Phdr segment = segment_at(&image, i);

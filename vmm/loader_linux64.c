@@ -47,9 +47,9 @@ static const char *write_page_tables(struct loading *loading)
     if (first < ALWAYS_MAPPED)
         first = ALWAYS_MAPPED;
     if (last >= TABLE_ENTRIES || (last >= first && last - first >= MAPPED_MAX))
-        return loader_refuse(loading, "the kernel lies between %#llx and %#llx; expected it below 4 GiB, or in %u GiB of the "
-                             "first 512", (unsigned long long)loading->kernel.start,
-                             (unsigned long long)loading->kernel.end, MAPPED_MAX);
+        return loader_refuse(loading, "the kernel lies between %#lx and %#lx; expected it below 4 GiB, or in %u GiB of "
+                             "the first 512", loading->kernel.start,
+                             loading->kernel.end, MAPPED_MAX);
     guest_memory_write(memory, pml4, empty, TABLE_BYTES);
     guest_memory_write(memory, pdpt, empty, TABLE_BYTES);
     write_entry(memory, pml4, 0, pdpt | ENTRY_TABLE);

@@ -68,10 +68,13 @@ static inline Elf64_Phdr *elf_segment(struct image *image, unsigned index)
 static inline struct image elf_kernel(uint64_t pvh_entry)
 {
     struct image image = image_of(0x3000);
-    struct { Elf64_Nhdr head; char name[8]; char text[8]; Elf64_Nhdr pvh; char xen[4]; uint64_t entry; } __attribute__((packed))
-    notes = {
-        { 6, 5, 1 }, "Other", "12345", { 4, 8, 18 }, "Xen", pvh_entry,
-    };
+    struct {
+        Elf64_Nhdr head;
+        char name[8], text[8];
+        Elf64_Nhdr pvh;
+        char xen[4];
+        uint64_t entry;
+    } __attribute__((packed)) notes = { { 6, 5, 1 }, "Other", "12345", { 4, 8, 18 }, "Xen", pvh_entry };
 
     *elf_header(&image) = (Elf64_Ehdr) {
         .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
@@ -79,12 +82,12 @@ static inline struct image elf_kernel(uint64_t pvh_entry)
         .e_phoff = sizeof(Elf64_Ehdr), .e_ehsize = sizeof(Elf64_Ehdr), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 3,
     };
     *elf_segment(&image, 0) = (Elf64_Phdr) {
-        .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = 0x1000, .p_vaddr = 0xffffffff80100000, .p_paddr = 0x100000,
-        .p_filesz = 0x1000, .p_memsz = 0x1000, .p_align = 0x1000,
+        .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = 0x1000,
+        .p_vaddr = 0xffffffff80100000, .p_paddr = 0x100000, .p_filesz = 0x1000, .p_memsz = 0x1000, .p_align = 0x1000,
     };
     *elf_segment(&image, 1) = (Elf64_Phdr) {
-        .p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_offset = 0x2000, .p_vaddr = 0xffffffff80102000, .p_paddr = 0x102000,
-        .p_filesz = 0x800, .p_memsz = 0x2000, .p_align = 0x1000,
+        .p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_offset = 0x2000,
+        .p_vaddr = 0xffffffff80102000, .p_paddr = 0x102000, .p_filesz = 0x800, .p_memsz = 0x2000, .p_align = 0x1000,
     };
     *elf_segment(&image, 2) = (Elf64_Phdr) {
         .p_type = pvh_entry ? PT_NOTE : PT_NULL, .p_offset = 0x2f00, .p_filesz = sizeof notes, .p_memsz = sizeof notes,
@@ -116,5 +119,7 @@ static inline struct image bzimage_kernel(void)
 
 static inline struct boot_request request_of(const struct image *kernel)
 {
-    return (struct boot_request) { .kernel = kernel->bytes, .kernel_bytes = kernel->length, .cmdline = "console=ttyS0" };
+    return (struct boot_request) {
+        .kernel = kernel->bytes, .kernel_bytes = kernel->length, .cmdline = "console=ttyS0",
+    };
 }

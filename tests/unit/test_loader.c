@@ -87,7 +87,9 @@ static void test_a_note_of_four_bytes_and_one_aligned_to_eight_give_the_entry(vo
     load(&memory, &request, &boot);
     assert_int_equal(boot.entry, 0x100850);
 
-    static const struct { Elf64_Nhdr head; char name[4]; uint32_t entry[2]; } aligned = { { 4, 8, 18 }, "Xen", { 0x102004, 0 } };
+    static const struct { Elf64_Nhdr head; char name[4]; uint32_t entry[2]; } aligned = {
+        { 4, 8, 18 }, "Xen", { 0x102004, 0 },
+    };
     memcpy(kernel.bytes + 0x2f00, &aligned, sizeof aligned);
     elf_segment(&kernel, 2)->p_filesz = sizeof aligned;
     elf_segment(&kernel, 2)->p_align = 8;
@@ -178,7 +180,9 @@ static void test_an_elf_kernel_without_a_note_starts_by_the_linux_protocol(void 
     assert_int_equal(params->acpi_rsdp_addr, ACPI_RSDP_ADDRESS);
     assert_int_equal(params->sentinel, 0);
     assert_string_equal(at(&memory, params->hdr.cmd_line_ptr, 14), "console=ttyS0");
-    static const struct boot_e820_entry expected[] = { { 0, 0x9f000, 1 }, { 0x9f000, 0x61000, 2 }, { MIB, 7 * MIB, 1 } };
+    static const struct boot_e820_entry expected[] = {
+        { 0, 0x9f000, 1 }, { 0x9f000, 0x61000, 2 }, { MIB, 7 * MIB, 1 },
+    };
     assert_int_equal(params->e820_entries, 3);
     assert_memory_equal(params->e820_table, expected, sizeof expected);
     free(kernel.bytes);

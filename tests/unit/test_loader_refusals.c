@@ -282,7 +282,7 @@ static void test_initrds_that_find_no_room(void **state)
     (void)state;
     request.initrd = initrd.bytes;
     request.initrd_bytes = 3 * MIB + 1;
-    refused_request(&memory, &request, "the initrd needs 4 MiB, for which the VM's memory (8 MiB, 8 MiB below 4 GiB) has no");
+    refused_request(&memory, &request, "the initrd needs 4 MiB, for which the VM's memory (8 MiB, 8 MiB below 4 GiB)");
     request.initrd_bytes = UINT64_MAX;
     refused_request(&memory, &request, "the initrd needs 17592186044416 MiB");
     request.initrd_bytes = 4 * MIB + 1;
