@@ -56,6 +56,9 @@ void vm_start(struct init *init, unsigned index);
  * that. */
 void vm_end(struct init *init, unsigned index, enum vm_end end);
 
+/* Says so when no VM is on. */
+void vm_report_idle(const struct init *init);
+
 /* Prints what memory and slots are free. */
 void print_totals(const struct init *init);
 

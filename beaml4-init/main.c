@@ -89,5 +89,6 @@ void root_main(const seL4_BootInfo *bootinfo)
     for (unsigned i = 0; i < init->vm_count; i++)
         if (init->vm[i].config->autostart)
             vm_start(init, i);
+    vm_report_idle(init);
     hypervisor_serve(init);
 }

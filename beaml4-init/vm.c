@@ -58,13 +58,13 @@ static const char *find_member(struct vm_start *s, const char *what, const char 
 /* Says more than the allocator could in the middle of it. */
 static const char *check_memory(struct vm_start *s)
 {
-    uint64_t wanted = s->vm->config->memory_bytes + vm_objects_bytes(s->vm->config);
+    uint64_t memory = s->vm->config->memory_bytes, others = vm_objects_bytes(s->vm->config);
     uint64_t free = resources_totals(&s->init->resources).bytes;
 
-    if (wanted <= free)
+    if (memory + others <= free)
         return NULL;
-    snprintf(s->vm->reason, sizeof s->vm->reason, "it wants %lu MiB of memory, and %lu MiB are free",
-             (wanted + MIB - 1) / MIB, free / MIB);
+    snprintf(s->vm->reason, sizeof s->vm->reason, "it wants %lu MiB of memory and %lu KiB for its monitor, and %lu MiB are free",
+             memory / MIB, others / 1024, free / MIB);
     return s->vm->reason;
 }
 
@@ -279,4 +279,14 @@ void vm_end(struct init *init, unsigned index, enum vm_end end)
     print_totals(init);
     if (again)
         vm_start(init, index);
+    else
+        vm_report_idle(init);
+}
+
+void vm_report_idle(const struct init *init)
+{
+    for (unsigned i = 0; i < init->vm_count; i++)
+        if (init->vm[i].state != VM_OFF)
+            return;
+    log_printf("no VM is running; the rest of the system stays up");
 }
