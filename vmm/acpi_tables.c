@@ -39,7 +39,6 @@ struct __attribute__((packed)) generic_address { /* 5.2.3.2 */
 };
 
 #define PORT_SPACE 1
-#define NO_ADDRESS { 0 }
 
 struct __attribute__((packed)) fadt { /* 5.2.9 */
     struct table_header header;
@@ -61,8 +60,8 @@ struct __attribute__((packed)) fadt { /* 5.2.9 */
     uint16_t arm_boot_architecture;
     uint8_t minor_version;
     uint64_t x_facs, x_dsdt;
-    struct generic_address x_pm1a_event, x_pm1b_event, x_pm1a_control, x_pm1b_control, x_pm2_control, x_pm_timer, x_gpe0,
-        x_gpe1, sleep_control, sleep_status;
+    struct generic_address x_pm1a_event, x_pm1b_event, x_pm1a_control, x_pm1b_control, x_pm2_control, x_pm_timer;
+    struct generic_address x_gpe0, x_gpe1, sleep_control, sleep_status;
     uint64_t hypervisor_vendor;
 };
 _Static_assert(sizeof(struct fadt) == 276, "the length that revision 6 has");

@@ -124,7 +124,8 @@ static void test_the_fadt_names_the_registers_of_the_power_device(void **state)
     assert_int_equal(fadt[89], 2);
     assert_int_equal(fadt[91], 4);
     assert_int_equal(fadt[108], 0x32);
-    assert_int_equal(number(fadt, 112, 4) & (1u << 10 | 1u << 20), 1u << 10); /* a reset register; not hardware-reduced */
+    /* A reset register; not hardware-reduced. */
+    assert_int_equal(number(fadt, 112, 4) & (1u << 10 | 1u << 20), 1u << 10);
     check_port(fadt, 116, PORT_RESET_CONTROL, 8, 1);
     assert_int_equal(fadt[128], RESET_VALUE);
     check_port(fadt, 148, PORT_PM1_STATUS, 32, 2);
@@ -224,8 +225,9 @@ static int dump(const char *folder)
     set_up(NULL);
     const uint8_t *rsdp = at(ACPI_RSDP_ADDRESS, 36), *xsdt = at(number(rsdp, 24, 8), 52);
     const uint8_t *fadt = at(number(xsdt, 36, 8), 276), *madt = at(number(xsdt, 44, 8), 44);
+    const uint8_t *facs = at(number(fadt, 36, 4), 64), *dsdt = at(number(fadt, 40, 4), 36);
     int failed = dump_table(folder, "xsdt", xsdt) || dump_table(folder, "facp", fadt) || dump_table(folder, "apic", madt)
-        || dump_table(folder, "facs", at(number(fadt, 36, 4), 64)) || dump_table(folder, "dsdt", at(number(fadt, 40, 4), 36));
+        || dump_table(folder, "facs", facs) || dump_table(folder, "dsdt", dsdt);
 
     tear_down(NULL);
     return failed;
