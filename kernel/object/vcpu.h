@@ -20,6 +20,9 @@ void vcpu_finalise(struct cpu *cpu, struct vcpu *vcpu);
 /* The thread goes: dissociate. */
 void vcpu_thread_gone(struct cpu *cpu, struct tcb *thread);
 
+/* Binds the two to each other, and to no others. */
+void vcpu_associate(struct cpu *cpu, struct vcpu *vcpu, struct tcb *thread);
+
 /* Invocations of CAP_VCPU. */
 void vcpu_invoke(struct invocation *call);
 
@@ -36,6 +39,9 @@ _Noreturn void vcpu_run(struct cpu *cpu);
 
 /* A thread in guest state gets a signal through its bound notification: it leaves with SEL4_VMENTER_RESULT_NOTIF. */
 void vcpu_leave_for_notification(struct cpu *cpu, struct tcb *thread, uint64_t badge);
+
+/* Whether the guest accesses ports FIRST to LAST by itself, or exits. */
+void vcpu_set_ports(struct vcpu *vcpu, uint16_t first, uint16_t last, bool allowed);
 
 /* A capability to I/O ports goes, perhaps not the last one: a guest that it was enabled for loses them. */
 void vcpu_io_port_gone(struct cap cap);

@@ -2,15 +2,23 @@
 
 #include <arch/x86_64/x86.h>
 
-/* No canonical address, hence never a base. */
-#define BASE_UNKNOWN 0x8000000000000000ul
-
 /* A property of the machine. */
 static bool has_fsgsbase;
 
 void segments_init(bool fsgsbase)
 {
     has_fsgsbase = fsgsbase;
+}
+
+static void set_user_gs_base(struct cpu_arch *cpu, uint64_t base)
+{
+    if (cpu->loaded_gs_base == base)
+        return;
+    cpu->loaded_gs_base = base;
+    if (has_fsgsbase)
+        __asm__ volatile("swapgs; wrgsbase %0; swapgs" : : "r"(base));
+    else
+        wrmsr(MSR_KERNEL_GS_BASE, base);
 }
 
 void segments_save(struct cpu_arch *cpu, struct context *context)
@@ -32,17 +40,23 @@ void segments_load(struct cpu_arch *cpu, const struct context *context)
         else
             wrmsr(MSR_FS_BASE, context->fs_base);
     }
-    if (cpu->loaded_gs_base != context->gs_base) {
-        cpu->loaded_gs_base = context->gs_base;
-        if (has_fsgsbase)
-            __asm__ volatile("swapgs; wrgsbase %0; swapgs" : : "r"(context->gs_base));
-        else
-            wrmsr(MSR_KERNEL_GS_BASE, context->gs_base);
-    }
+    set_user_gs_base(cpu, context->gs_base);
 }
 
-void segments_forget(struct cpu_arch *cpu)
+void segments_enter_guest(struct cpu_arch *cpu, uint64_t kernel_gs_base)
 {
-    cpu->loaded_fs_base = BASE_UNKNOWN;
-    cpu->loaded_gs_base = BASE_UNKNOWN;
+    set_user_gs_base(cpu, kernel_gs_base);
+}
+
+uint64_t segments_leave_guest(struct cpu_arch *cpu, uint64_t fs_base)
+{
+    uint64_t gs_base;
+
+    if (has_fsgsbase)
+        __asm__ volatile("swapgs; rdgsbase %0; swapgs" : "=r"(gs_base));
+    else
+        gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+    cpu->loaded_fs_base = fs_base;
+    cpu->loaded_gs_base = gs_base;
+    return gs_base;
 }

@@ -14,5 +14,8 @@ void segments_save(struct cpu_arch *cpu, struct context *context);
 /* From CONTEXT into the registers, before an exit to ring 3. */
 void segments_load(struct cpu_arch *cpu, const struct context *context);
 
-/* Other code has changed the registers (a VM exit): the next segments_load writes both. */
-void segments_forget(struct cpu_arch *cpu);
+/* While a guest runs, what is otherwise the GS base of ring 3 (IA32_KERNEL_GS_BASE) belongs to it. The first makes it
+ * that of a guest that is about to run. The second, right after its exit, answers what the guest has made of it; FS_BASE
+ * is what the exit has set the FS base to. */
+void segments_enter_guest(struct cpu_arch *cpu, uint64_t kernel_gs_base);
+uint64_t segments_leave_guest(struct cpu_arch *cpu, uint64_t fs_base);
