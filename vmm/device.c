@@ -1,7 +1,8 @@
 #include "vmm/device.h"
 
-/* The linker gathers what DEVICE(...) defines, in no order to rely on. */
-extern const struct device_type __start_device_types[], __stop_device_types[];
+/* The linker gathers what DEVICE(...) defines, in no order to rely on. Weak: a program may be linked without devices. */
+extern const struct device_type __start_device_types[] __attribute__((weak));
+extern const struct device_type __stop_device_types[] __attribute__((weak));
 
 #define DEVICES_MAX (sizeof((struct machine *)0)->device / sizeof(void *))
 
