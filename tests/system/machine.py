@@ -5,6 +5,7 @@
 """
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,28 +18,39 @@ import pexpect.fdpexpect
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import bochsrc  # noqa: E402
+import compile_config as config_compiler  # noqa: E402
+
+OUR_KERNEL = ROOT / "build/kernel.elf"
 
 # Generous: the computer that tests run on may be slow, or busy with other tests.
 CONNECT_SECONDS = 60
 EXPECT_SECONDS = 240
 
 
-def make_iso(config: str, folder: pathlib.Path, kernel: pathlib.Path | None = None) -> pathlib.Path:
+def make_iso(config: str, folder: pathlib.Path, kernel: pathlib.Path = OUR_KERNEL) -> pathlib.Path:
     """A CD image of what is built, with the machines of CONFIG (TOML; paths in it absolute or relative to FOLDER)."""
     toml, iso = folder / "config.toml", folder / "system.iso"
     toml.write_text(config)
-    environment = dict(os.environ)
-    if kernel:
-        environment["SEL4_KERNEL"] = str(kernel)
-    done = subprocess.run([ROOT / "mkiso.sh", "--no-build", "--config", toml, "--output", iso], env=environment,
-                          capture_output=True, text=True)
+    done = subprocess.run([ROOT / "mkiso.sh", "--no-build", "--config", toml, "--output", iso],
+                          env=dict(os.environ, SEL4_KERNEL=str(kernel)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return iso
 
 
+def servers() -> dict[str, pathlib.Path]:
+    """The members that mkiso.sh packs for every system."""
+    return {name: ROOT / f"build/{name}.elf" for name in ("logserver", "timeserver", "vmmserver")}
+
+
+def compile_config(config: str, folder: pathlib.Path) -> dict[str, bytes | pathlib.Path]:
+    """The members that CONFIG makes: the compiled configuration and the files that it names."""
+    binary, files = config_compiler.compile_config(config, folder)
+    return {config_compiler.MEMBER: binary, **{name: path for path, name in files.items()}}
+
+
 def pack_iso(members: dict[str, bytes | pathlib.Path], folder: pathlib.Path,
-             kernel: pathlib.Path | None = None) -> pathlib.Path:
-    """A CD image with exactly these archive members, good or bad, packed by tools/pack.py as a user would do it."""
+             kernel: pathlib.Path = OUR_KERNEL) -> pathlib.Path:
+    """A CD image with exactly these archive members, good or bad, packed by hand as a user would do it."""
     arguments = []
     for number, (name, content) in enumerate(members.items()):
         if isinstance(content, bytes):
@@ -46,21 +58,22 @@ def pack_iso(members: dict[str, bytes | pathlib.Path], folder: pathlib.Path,
             path.write_bytes(content)
             content = path
         arguments.append(f"{name}={content}")
-    system, tree, iso = folder / "system.elf", folder / "cd", folder / "system.iso"
+    system = folder / "system.elf"
     subprocess.run([sys.executable, ROOT / "tools/pack.py", ROOT / "build/beaml4-init.elf", system, *arguments],
                    check=True)
+    return burn(system, folder, kernel)
+
+
+def burn(system: pathlib.Path, folder: pathlib.Path, kernel: pathlib.Path = OUR_KERNEL) -> pathlib.Path:
+    """A CD image that boots KERNEL with the boot module SYSTEM."""
+    tree, iso = folder / "cd", folder / "system.iso"
     (tree / "boot/grub").mkdir(parents=True, exist_ok=True)
-    for source, target in ((kernel or kernel_to_test(), "kernel.elf"), (system, "system.elf")):
-        (tree / "boot" / target).write_bytes(pathlib.Path(source).read_bytes())
+    shutil.copy(kernel, tree / "boot/kernel.elf")
+    shutil.copy(system, tree / "boot/system.elf")
     (tree / "boot/grub/grub.cfg").write_text(
         "set timeout=0\nmenuentry test {\n multiboot /boot/kernel.elf\n module /boot/system.elf\n boot\n}\n")
     subprocess.run(["grub-mkrescue", "-o", iso, tree], check=True, capture_output=True)
     return iso
-
-
-def kernel_to_test() -> pathlib.Path:
-    """The kernel that SEL4_KERNEL names, or our own."""
-    return pathlib.Path(os.environ.get("SEL4_KERNEL") or ROOT / "build/kernel.elf")
 
 
 def free_port() -> int:
