@@ -10,10 +10,18 @@ struct cpuid_values {
 
 typedef struct cpuid_values cpuid_reader(uint32_t leaf, uint32_t subleaf);
 
+#define CPUID_RULES 13u
+
 struct cpuid_policy {
     cpuid_reader *host;
     uint64_t tsc_hz;
     uint64_t xcr0_allowed; /* features that the guest may enable */
+    bool pcid, invpcid;    /* the back end lets the guest set CR4.PCIDE, and has enabled INVPCID */
+
+    /* Filled by cpuid_prepare: an exit for CPUID is frequent enough not to ask the CPU each time. */
+    uint32_t host_last_basic, host_last_extended, host_last_7;
+    uint64_t xcr0_offered; /* 0: no XSAVE */
+    struct cpuid_values rule_answer[CPUID_RULES]; /* see vmm/cpuid_rules.c */
 };
 
 /* The guest state that shows in CPUID. */
@@ -23,5 +31,20 @@ struct cpuid_guest {
     uint64_t xcr0;
 };
 
+/* The hypervisor's own leaves: the name, and beside it the interface of KVM with none of its services but one, so that
+ * Linux uses the x2APIC without interrupt remapping and does not wait by writing to port 0x80. */
+#define CPUID_HYPERVISOR        0x40000000u /* EBX, ECX, EDX: the signature */
+#define CPUID_SIGNATURE         "beaml4beaml4"
+#define CPUID_INTERFACE_VERSION 1u          /* CPUID_HYPERVISOR + 1, EAX */
+#define CPUID_HYPERVISOR_KVM    0x40000100u
+#define CPUID_KVM_NO_IO_DELAY   (1u << 1)
+#define CPUID_HYPERVISOR_END    0x40010000u
+
+/* Once the first members are set, before the other functions. */
+void cpuid_prepare(struct cpuid_policy *policy);
+
 struct cpuid_values cpuid_answer(const struct cpuid_policy *policy, const struct cpuid_guest *guest, uint32_t leaf,
                                  uint32_t subleaf);
+
+/* The bits of CR4 that go with what CPUID offers; setting any other is a #GP. */
+uint64_t cpuid_cr4_bits(const struct cpuid_policy *policy);
