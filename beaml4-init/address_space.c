@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Mapped frames need a slot each for as long as they are mapped; they are kept in CNodes of this radix, out of init's. */
+/* A mapped frame needs a slot for as long as it is mapped; they are kept in CNodes of this radix, out of init's. */
 #define STORE_BITS 10u
 
 #define PAGE_BYTES (1ul << seL4_PageBits)

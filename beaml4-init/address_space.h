@@ -1,5 +1,5 @@
-/* The address space of a process, as init lays it out before the process runs. Functions answer NULL or why they failed.
- */
+/* The address space of a process, as init lays it out before the process runs. Functions answer NULL or why they
+ * failed. */
 #pragma once
 
 #include "algorithms/pagetable.h"

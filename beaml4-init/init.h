@@ -25,7 +25,7 @@ struct vm {
     enum vm_state state;
     struct process monitor;
     uint32_t crashes;
-    char reason[160]; /* why it could not be started, where that takes numbers */
+    char reason[192]; /* why it could not be started, where that takes numbers */
 };
 
 struct init {

@@ -1,7 +1,7 @@
 /* The rings between logserver and its clients, and the table that tells logserver about them.
  *
- * A ring belongs to a client number, for as long as logserver lives: processes come and go, and what one has written just
- * before its end is still printed. Functions answer NULL or why they failed.
+ * A ring belongs to a client number, for as long as logserver lives: processes come and go, and what one has written
+ * just before its end is still printed. Functions answer NULL or why they failed.
  */
 #pragma once
 

@@ -136,8 +136,8 @@ void pool_release(struct pool *pool)
     }
     free(pool->slot);
 
-    /* All are revoked before any is given back: the process may hold capabilities of one in a CNode made of another, and
-     * an untyped that has children cannot be merged. */
+    /* All are revoked before any is given back: the process may hold capabilities of one in a CNode made of another,
+     * and an untyped that has children cannot be merged. */
     for (struct pool_piece *piece = pool->pieces; piece; piece = piece->next)
         seL4_CNode_Revoke(INIT_CNODE, piece->untyped->slot, INIT_DEPTH);
     while (pool->pieces) {

@@ -1,5 +1,5 @@
-/* All untyped memory and all capability slots of the machine, which init owns: UniAlloc and IdAlloc over what the kernel
- * left in bootinfo; and the pages of init's own address space where frames can be mapped for a while.
+/* All untyped memory and all capability slots of the machine, which init owns: UniAlloc and IdAlloc over what the
+ * kernel left in bootinfo; and the pages of init's own address space where frames can be mapped for a while.
  *
  * Functions that can fail answer a text that says why, NULL when all is well.
  */

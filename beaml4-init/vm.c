@@ -5,6 +5,7 @@
 #include "ipc/time.h"
 #include "runtime/runtime.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #define MONITOR_PROGRAM    "vmmserver"
@@ -13,13 +14,26 @@
 #define CONFIG_ADDRESS     (SERVICE_STARTUP + PAGE_BYTES)
 #define MIB                (UINT64_C(1) << 20)
 
-/* A VM being started, and what is wrong with it once a function has answered with a reason. */
+/* A VM being started. The functions answer NULL or why it cannot be. */
 struct vm_start {
     struct init *init;
     struct vm *vm;
     unsigned index;
     uint64_t file_address; /* where the next file can be mapped */
 };
+
+/* A reason with details in it. */
+static const char *because(struct vm_start *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static const char *because(struct vm_start *s, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(s->vm->reason, sizeof s->vm->reason, format, arguments);
+    va_end(arguments);
+    return s->vm->reason;
+}
 
 static const char *check_mode(struct vm_start *s)
 {
@@ -30,14 +44,29 @@ static const char *check_mode(struct vm_start *s)
     case VM_MODE_VTX:
         if (machine->vtx)
             return NULL;
-        snprintf(s->vm->reason, sizeof s->vm->reason, "it needs VT-x, which this CPU does not offer (%s)",
-                 machine->vtx_reason[0] ? machine->vtx_reason : "the kernel says no more");
-        return s->vm->reason;
+        return because(s, "it needs VT-x, which this CPU does not offer (%s)",
+                       machine->vtx_reason[0] ? machine->vtx_reason : "the kernel says no more");
     case VM_MODE_SVM:
         return "its mode \"svm\" (AMD-V) is not implemented; use \"auto\" or \"vtx\"";
     default:
         return "its mode \"pv\" is not implemented; use \"auto\" or \"vtx\"";
     }
+}
+
+/* The first CPU of those that it may run on; the kernel's own choice where the configuration leaves it open. */
+static const char *choose_cpu(struct vm_start *s)
+{
+    uint64_t wanted = s->vm->config->affinity, cpus = s->init->resources.bootinfo->numNodes;
+    uint64_t there = cpus < 64 ? (UINT64_C(1) << cpus) - 1 : UINT64_MAX;
+
+    if (wanted == 0)
+        return NULL;
+    if ((wanted & there) == 0)
+        return because(s, "its affinity names no CPU of this computer, which has %lu, counted from 0", cpus);
+    seL4_Word cpu = (seL4_Word)__builtin_ctzll(wanted & there);
+    if (cpus > 1 && seL4_TCB_SetAffinity(s->vm->monitor.tcb, cpu) != seL4_NoError)
+        return "the kernel did not move its thread to another CPU";
+    return NULL;
 }
 
 static const char *find_member(struct vm_start *s, const char *what, const char *name, struct archive_member *member)
@@ -47,12 +76,8 @@ static const char *find_member(struct vm_start *s, const char *what, const char 
     if (status == ARCHIVE_OK)
         return NULL;
     if (status == ARCHIVE_NO_MEMBER)
-        snprintf(s->vm->reason, sizeof s->vm->reason, "its %s \"%s\" is not in the boot image; pack it with tools/pack.py",
-                 what, name);
-    else
-        snprintf(s->vm->reason, sizeof s->vm->reason, "its %s \"%s\" cannot be read: %s", what, name,
-                 archive_status_text(status));
-    return s->vm->reason;
+        return because(s, "its %s \"%s\" is not in the boot image; pack it with tools/pack.py", what, name);
+    return because(s, "its %s \"%s\" cannot be read: %s", what, name, archive_status_text(status));
 }
 
 /* Says more than the allocator could in the middle of it. */
@@ -63,9 +88,8 @@ static const char *check_memory(struct vm_start *s)
 
     if (memory + others <= free)
         return NULL;
-    snprintf(s->vm->reason, sizeof s->vm->reason, "it wants %lu MiB of memory and %lu KiB for its monitor, and %lu MiB are free",
-             memory / MIB, others / 1024, free / MIB);
-    return s->vm->reason;
+    return because(s, "it wants %lu MiB of memory and %lu KiB for its monitor, and %lu MiB are free", memory / MIB,
+                   others / 1024, free / MIB);
 }
 
 static const char *map_file(struct vm_start *s, const char *what, const struct archive_member *member,
@@ -74,15 +98,11 @@ static const char *map_file(struct vm_start *s, const char *what, const struct a
     uint64_t bytes = (member->length + PAGE_BYTES - 1) & -PAGE_BYTES;
     const char *problem;
 
-    if (bytes > SERVICE_WINDOW - s->file_address) {
-        snprintf(s->vm->reason, sizeof s->vm->reason, "its %s \"%s\" is too large to be mapped", what, member->name);
-        return s->vm->reason;
-    }
+    if (bytes > SERVICE_WINDOW - s->file_address)
+        return because(s, "its %s \"%s\" is too large to be mapped", what, member->name);
     problem = process_share_bytes(&s->vm->monitor, s->file_address, member->bytes, member->length);
-    if (problem) {
-        snprintf(s->vm->reason, sizeof s->vm->reason, "its %s \"%s\": %s", what, member->name, problem);
-        return s->vm->reason;
-    }
+    if (problem)
+        return because(s, "its %s \"%s\": %s", what, member->name, problem);
     *file = (struct startup_file) { .bytes = (const void *)s->file_address, .length = member->length };
     s->file_address += bytes + PAGE_BYTES; /* an unmapped page behind it */
     return NULL;
@@ -176,10 +196,8 @@ static const char *make_monitor(struct vm_start *s, const struct archive_member 
     snprintf(name, sizeof name, "vmm%u", s->index);
     problem = process_create(monitor, &s->init->resources, name, program, MONITOR_CNODE_BITS,
                              vm_heap_bytes(s->vm->config));
-    if (problem) {
-        snprintf(s->vm->reason, sizeof s->vm->reason, "its monitor (" MONITOR_PROGRAM "): %s", problem);
-        return s->vm->reason;
-    }
+    if (problem)
+        return because(s, "its monitor (" MONITOR_PROGRAM "): %s", problem);
     return process_give_itself(monitor);
 }
 
@@ -198,7 +216,7 @@ static const char *start(struct vm_start *s)
     if (!s->init->service[SERVICE_LOG].runs || !s->init->service[SERVICE_TIME].runs)
         return "it cannot do without logserver and timeserver, and one of them does not run";
 
-    if ((problem = make_monitor(s, &program)) ||
+    if ((problem = make_monitor(s, &program)) || (problem = choose_cpu(s)) ||
         (problem = give_memory(s, config->memory_bytes, VM_RAM_MIN_BITS)) ||
         (problem = give_memory(s, vm_objects_bytes(config), seL4_PageBits)) || (problem = give_ept_root(s)) ||
         (problem = map_file(s, "kernel", &kernel, &monitor->startup.vm.kernel)) ||
@@ -229,8 +247,8 @@ void vm_start(struct init *init, unsigned index)
 
     if (problem) {
         /* A name that fails its check is not printed. */
-        log_printf("VM %u \"%s\" not started: %s%s", index, config_check_vm(vm->config) ? "?" : vm->config->name, problem,
-                   advice(&s));
+        const char *name = config_check_vm(vm->config) ? "?" : vm->config->name;
+        log_printf("VM %u \"%s\" not started: %s%s", index, name, problem, advice(&s));
         process_destroy(&vm->monitor);
         vm->state = VM_OFF;
         return;

@@ -8,8 +8,8 @@
 #define OBJECTS_BASE_BYTES (192 * KIB)
 #define HEAP_BASE_BYTES    (512 * KIB)
 
-/* Every frame is mapped twice, in the guest and in the monitor, and needs a slot of 32 bytes for each; every table of 512
- * entries exists twice as well. */
+/* Every frame is mapped twice, in the guest and in the monitor, and needs a slot of 32 bytes for each; every table of
+ * 512 entries exists twice as well. */
 #define SLOTS_BYTES(frames) ((frames) * 2 * 32)
 #define TABLES_BYTES(count) ((count) * 2 * 4 * KIB)
 

@@ -11,8 +11,8 @@
 
 enum vm_end { VM_END_POWERED_OFF, VM_END_REBOOT, VM_END_REFUSED, VM_END_CRASHED };
 
-/* Bytes of untyped memory for what the monitor makes itself: the virtual CPU, paging structures of the guest's memory in
- * the EPT and in its own address space, CNodes for the frames. A multiple of 64 KiB. */
+/* Bytes of untyped memory for what the monitor makes itself: the virtual CPU, paging structures of the guest's memory
+ * in the EPT and in its own address space, CNodes for the frames. A multiple of 64 KiB. */
 uint64_t vm_objects_bytes(const struct vm_config *config);
 
 /* Bytes of heap for the monitor: a base, and what its bookkeeping of guest memory takes. A multiple of 4 KiB. */

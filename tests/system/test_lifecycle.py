@@ -1,4 +1,5 @@
 """The life of VMs and services as init leads it: starting, refusing, ending, and getting everything back."""
+import re
 import struct
 
 import pytest
@@ -148,6 +149,19 @@ def test_bad_vms_are_refused_and_a_good_one_runs(tmp_path, kernel):
         assert 'VM 5 "good" powered off' in transcript
         last = transcript.rfind("[init] memory:")
         assert f"{before[0]} bytes free, {before[1]} slots free" in transcript[last:]
+
+
+def test_a_start_that_fails_half_way_takes_everything_back(tmp_path, kernel):
+    # Sizes around what there is: the first ones fail at once, others when part of them is made, one runs.
+    config = "".join(vm(f"{pages}{size}", memory=f"{size} MiB", pages=pages)
+                     for size in range(58, 42, -2) for pages in ("large", "small"))
+    with Machine.boot(make_iso(config, tmp_path, kernel), "bochs", memory=64) as machine:
+        before = totals(machine)
+        machine.expect(IDLE)
+        assert re.search("not started: (free memory is in too small|not enough memory)", machine.transcript)
+        assert "powered off" in machine.transcript
+        last = machine.transcript.rfind("[init] memory:")
+        assert f"{before[0]} bytes free, {before[1]} slots free" in machine.transcript[last:]
 
 
 def test_a_bad_monitor_program_is_refused(tmp_path, kernel):
