@@ -14,8 +14,8 @@ enum cpuid_1_ecx {
 enum cpuid_1_edx {
     D1_FPU = BIT(0), D1_VME = BIT(1), D1_DE = BIT(2), D1_PSE = BIT(3), D1_TSC = BIT(4), D1_MSR = BIT(5),
     D1_PAE = BIT(6), D1_MCE = BIT(7), D1_CX8 = BIT(8), D1_APIC = BIT(9), D1_SEP = BIT(11), D1_MTRR = BIT(12),
-    D1_PGE = BIT(13), D1_MCA = BIT(14), D1_CMOV = BIT(15), D1_PAT = BIT(16), D1_PSE36 = BIT(17), D1_CLFSH = BIT(19), D1_MMX = BIT(23),
-    D1_FXSR = BIT(24), D1_SSE = BIT(25), D1_SSE2 = BIT(26), D1_SELF_SNOOP = BIT(27),
+    D1_PGE = BIT(13), D1_MCA = BIT(14), D1_CMOV = BIT(15), D1_PAT = BIT(16), D1_PSE36 = BIT(17), D1_CLFSH = BIT(19),
+    D1_MMX = BIT(23), D1_FXSR = BIT(24), D1_SSE = BIT(25), D1_SSE2 = BIT(26), D1_SELF_SNOOP = BIT(27),
 };
 
 enum cpuid_6_eax { A6_ARAT = BIT(2) };

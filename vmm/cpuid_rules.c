@@ -2,6 +2,7 @@
  * thought about what it needs from the monitor. */
 #include "vmm/cpuid_rules.h"
 
+#include "algorithms/vcpu.h"
 #include "vmm/cpuid_bits.h"
 
 #include <stddef.h>
@@ -135,32 +136,32 @@ struct cpuid_values cpuid_rule_answer(const struct cpuid_policy *policy, uint32_
 uint64_t cpuid_cr4_bits(const struct cpuid_policy *policy)
 {
     struct cpuid_values one = cpuid_rule_answer(policy, 1, 0), seven = cpuid_rule_answer(policy, 7, 0);
-    /* Which bit depends on which feature (SDM 3A 2.5). */
+    /* SDM 3A 2.5. */
     const struct {
-        unsigned bit;
+        uint64_t bits;
         bool offered;
-    } bits[] = {
-        { 0, one.edx & D1_VME }, { 1, one.edx & D1_VME }, /* VME, PVI */
-        { 2, one.edx & D1_TSC },                          /* TSD */
-        { 3, one.edx & D1_DE },
-        { 4, one.edx & D1_PSE },
-        { 5, one.edx & D1_PAE },
-        { 6, one.edx & D1_MCE },
-        { 7, one.edx & D1_PGE },
-        { 8, true },                                      /* PCE, which no feature goes with */
-        { 9, one.edx & D1_FXSR },                         /* OSFXSR */
-        { 10, one.edx & D1_SSE },                         /* OSXMMEXCPT */
-        { 11, seven.ecx & C7_UMIP },
-        { 16, seven.ebx & B7_FSGSBASE },
-        { 17, one.ecx & C1_PCID },                        /* PCIDE */
-        { 18, one.ecx & C1_XSAVE },                       /* OSXSAVE */
-        { 20, seven.ebx & B7_SMEP },
-        { 21, seven.ebx & B7_SMAP },
+    } rows[] = {
+        { CR4_VME | CR4_PVI, one.edx & D1_VME },
+        { CR4_TSD, one.edx & D1_TSC },
+        { CR4_DE, one.edx & D1_DE },
+        { CR4_PSE, one.edx & D1_PSE },
+        { CR4_PAE, one.edx & D1_PAE },
+        { CR4_MCE, one.edx & D1_MCE },
+        { CR4_PGE, one.edx & D1_PGE },
+        { CR4_PCE, true }, /* no feature goes with it */
+        { CR4_OSFXSR, one.edx & D1_FXSR },
+        { CR4_OSXMMEXCPT, one.edx & D1_SSE },
+        { CR4_UMIP, seven.ecx & C7_UMIP },
+        { CR4_FSGSBASE, seven.ebx & B7_FSGSBASE },
+        { CR4_PCIDE, one.ecx & C1_PCID },
+        { CR4_OSXSAVE, one.ecx & C1_XSAVE },
+        { CR4_SMEP, seven.ebx & B7_SMEP },
+        { CR4_SMAP, seven.ebx & B7_SMAP },
     };
     uint64_t allowed = 0;
 
-    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++)
-        if (bits[i].offered)
-            allowed |= UINT64_C(1) << bits[i].bit;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].offered)
+            allowed |= rows[i].bits;
     return allowed;
 }

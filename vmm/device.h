@@ -38,6 +38,8 @@ struct machine {
     size_t (*console_read)(void *context, uint8_t *bytes, size_t length);
     void *console;
 
+    void (*log)(const char *line); /* one line for the system's log, without its end; NULL: nobody listens */
+
     /* Filled by the devices of these kinds when they are created. */
     struct ioapic *ioapic;
     struct local_apic *local_apic;

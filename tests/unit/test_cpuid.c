@@ -270,7 +270,8 @@ static void test_pcid_and_invpcid_need_the_back_end(void **state)
 
 static void test_cr4_has_the_bits_of_what_is_offered(void **state)
 {
-    struct cpuid_policy everything = policy_for(all_ones, 7), old = policy_for(old_cpu, 7), sky = policy_for(skylake, 7);
+    struct cpuid_policy everything = policy_for(all_ones, 7), old = policy_for(old_cpu, 7);
+    struct cpuid_policy sky = policy_for(skylake, 7);
 
     (void)state;
     /* Not: LA57 12, VMXE 13, SMXE 14, PCIDE 17, PKE 22, CET 23, PKS 24. */
