@@ -82,6 +82,7 @@ enum vcpu_segment_field { VCPU_SELECTOR, VCPU_BASE, VCPU_LIMIT, VCPU_ACCESS /* a
 #define ACCESS_DB   (UINT64_C(1) << 14) /* segment: 32-bit */
 
 #define VECTOR_DB 1u
+#define VECTOR_NMI 2u
 #define VECTOR_UD 6u
 #define VECTOR_DF 8u
 #define VECTOR_TS 10u
@@ -130,9 +131,8 @@ struct vcpu_exit {
             uint8_t segment;      /* string OUT: enum vcpu_segment */
         } io;
         struct {
-            bool read, write, execute, linear_valid;
+            bool read, write, execute;
             bool table_walk; /* the access was to a paging structure of the guest, not to what it translated */
-            uint64_t linear;
         } memory;
         struct {
             uint8_t number, gpr;
@@ -151,6 +151,11 @@ struct vcpu;
 struct vcpu_operations {
     uint64_t (*read)(void *context, enum vcpu_register reg);
     void (*write)(void *context, enum vcpu_register reg, uint64_t value);
+    /* A control register (VCPU_CR0, VCPU_CR4) is to be set to VALUE, which has passed the monitor's checks. True: the
+     * processor carries it out itself, with all that belongs to it, as it executes the instruction again; false: the
+     * monitor must. NULL: always false. */
+    bool (*permit_control)(void *context, enum vcpu_register reg, uint64_t value);
+    bool has_cr2; /* CR2 can be written, as raising a page fault needs */
     /* Runs the guest until it stops or the monitor is notified. */
     void (*run)(void *context, struct vcpu *vcpu, struct vcpu_exit *exit);
 };

@@ -18,11 +18,11 @@ static enum vcpu_exit_kind kind_of(uint32_t reason)
     case VMX_REASON_WBINVD:              return VCPU_EXIT_INVALIDATE;
     case VMX_REASON_VMCALL:              return VCPU_EXIT_HYPERCALL;
     case VMX_REASON_CONTROL_REGISTER:    return VCPU_EXIT_CONTROL_REGISTER;
-    case VMX_REASON_DEBUG_REGISTER:      return VCPU_EXIT_DEBUG_REGISTER;
+    case VMX_REASON_MOV_DR:              return VCPU_EXIT_DEBUG_REGISTER;
     case VMX_REASON_IO:                  return VCPU_EXIT_IO;
     case VMX_REASON_RDMSR:               return VCPU_EXIT_READ_MSR;
     case VMX_REASON_WRMSR:               return VCPU_EXIT_WRITE_MSR;
-    case VMX_REASON_INVALID_STATE:
+    case VMX_REASON_INVALID_GUEST_STATE:
     case VMX_REASON_MSR_LOADING:
     case VMX_REASON_MACHINE_CHECK:
     case VMX_REASON_ENTRY_FAILED:        return VCPU_EXIT_BAD_STATE;
@@ -38,8 +38,7 @@ static enum vcpu_exit_kind kind_of(uint32_t reason)
     case VMX_REASON_INVEPT:
     case VMX_REASON_INVVPID:
     case VMX_REASON_RDTSCP:
-    case VMX_REASON_INVPCID:
-    case VMX_REASON_VMFUNC:              return VCPU_EXIT_UNDEFINED;
+    case VMX_REASON_INVPCID:             return VCPU_EXIT_UNDEFINED;
     default:
         return reason >= VMX_REASON_VMCLEAR && reason <= VMX_REASON_VMXON ? VCPU_EXIT_UNDEFINED : VCPU_EXIT_UNKNOWN;
     }
@@ -72,9 +71,7 @@ static void decode_memory(struct vcpu_exit *exit, uint64_t qualification)
     exit->memory.read = BITS(qualification, 0, 1);
     exit->memory.write = BITS(qualification, 1, 1);
     exit->memory.execute = BITS(qualification, 2, 1);
-    exit->memory.linear_valid = BITS(qualification, 7, 1);
-    exit->memory.table_walk = exit->memory.linear_valid && !BITS(qualification, 8, 1);
-    exit->memory.linear = 0;
+    exit->memory.table_walk = BITS(qualification, 7, 2) == 1; /* a linear address, and not its translation */
 }
 
 void vmx_decode_exit(struct vcpu_exit *exit, uint32_t reason, uint64_t qualification, unsigned instruction_length,
@@ -111,39 +108,32 @@ void vmx_decode_string_io(struct vcpu_exit *exit, uint32_t instruction_informati
     exit->io.segment = exit->io.in ? VCPU_ES : (uint8_t)(segment <= VCPU_GS ? segment : VCPU_DS);
 }
 
-/* Types of an interruption (SDM 3C table 25-16). */
-enum { TYPE_INTERRUPT = 0, TYPE_NMI = 2, TYPE_EXCEPTION = 3 };
-
-#define EVENT_HAS_ERROR (UINT32_C(1) << 11)
-#define EVENT_VALID     (UINT32_C(1) << 31)
-
 bool vmx_decode_event(struct vcpu_event *event, uint32_t information, uint32_t error)
 {
-    static const enum vcpu_event_kind kinds[8] = {
-        [TYPE_INTERRUPT] = VCPU_EVENT_INTERRUPT,
-        [TYPE_NMI] = VCPU_EVENT_NMI,
-        [TYPE_EXCEPTION] = VCPU_EVENT_EXCEPTION,
-    };
-
     *event = (struct vcpu_event) { .kind = VCPU_EVENT_NONE };
-    if (!(information & EVENT_VALID))
+    if (!(information & VMX_EVENT_VALID))
         return false;
-    event->kind = kinds[BITS(information, 8, 3)];
-    event->vector = (uint8_t)information;
-    event->has_error = (information & EVENT_HAS_ERROR) != 0;
+    switch (information & VMX_EVENT_TYPE) {
+    case VMX_EVENT_EXTERNAL:  event->kind = VCPU_EVENT_INTERRUPT; break;
+    case VMX_EVENT_NMI:       event->kind = VCPU_EVENT_NMI; break;
+    case VMX_EVENT_EXCEPTION: event->kind = VCPU_EVENT_EXCEPTION; break;
+    default:                  return false;
+    }
+    event->vector = (uint8_t)(information & VMX_EVENT_VECTOR);
+    event->has_error = (information & VMX_EVENT_ERROR_CODE) != 0;
     event->error = event->has_error ? error : 0;
-    return event->kind != VCPU_EVENT_NONE;
+    return true;
 }
 
 uint32_t vmx_encode_event(const struct vcpu_event *event)
 {
     static const uint32_t types[] = {
-        [VCPU_EVENT_INTERRUPT] = TYPE_INTERRUPT,
-        [VCPU_EVENT_NMI] = TYPE_NMI,
-        [VCPU_EVENT_EXCEPTION] = TYPE_EXCEPTION,
+        [VCPU_EVENT_INTERRUPT] = VMX_EVENT_EXTERNAL,
+        [VCPU_EVENT_NMI] = VMX_EVENT_NMI,
+        [VCPU_EVENT_EXCEPTION] = VMX_EVENT_EXCEPTION,
     };
 
     if (event->kind == VCPU_EVENT_NONE)
         return 0;
-    return EVENT_VALID | types[event->kind] << 8 | (event->has_error ? EVENT_HAS_ERROR : 0) | event->vector;
+    return VMX_EVENT_VALID | types[event->kind] | (event->has_error ? VMX_EVENT_ERROR_CODE : 0) | event->vector;
 }

@@ -1,0 +1,37 @@
+/* Linear addresses of the guest to guest physical ones, by the guest's own page tables (SDM 3A chapter 4). */
+#pragma once
+
+#include "algorithms/vcpu.h"
+#include "vmm/guest_memory.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is going to be done there; PRESENT: the CPU has done it already, so that it was allowed. */
+enum walk_access { WALK_READ, WALK_WRITE, WALK_PRESENT };
+
+enum walk_result {
+    WALK_OK,
+    WALK_PAGE_FAULT,  /* the guest would get a page fault with that error code */
+    WALK_NOT_CANONICAL,
+    WALK_UNSUPPORTED, /* five-level paging, or paging structures outside of RAM */
+};
+
+/* The registers that decide, fetched once for all walks of one instruction. */
+struct walk_context {
+    const struct guest_memory *memory;
+    struct vcpu *vcpu;
+    uint64_t cr3;
+    uint64_t pdpte[4];
+    uint8_t levels; /* 0: paging is off; 2: 32-bit, 3: PAE, 4, 5 */
+    bool pse;
+    bool rights_known; /* what follows is fetched when it is first needed */
+    bool write_protect, no_supervisor_access; /* CR0.WP; CR4.SMAP without RFLAGS.AC */
+    bool user;                                /* CPL 3 */
+};
+
+void walk_begin(struct walk_context *context, struct vcpu *vcpu, const struct guest_memory *memory);
+
+/* Translates ADDRESS into *PHYSICAL; sets accessed and dirty flags as the CPU does. *ERROR is for a page fault. */
+enum walk_result walk_address(struct walk_context *context, uint64_t address, enum walk_access access,
+                              uint64_t *physical, uint32_t *error);

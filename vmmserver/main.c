@@ -1,0 +1,54 @@
+/* vmmserver: one virtual machine's monitor. */
+#include "ipc/hypervisor.h"
+#include "runtime/runtime.h"
+#include "vmmserver/vm.h"
+
+#include <stdlib.h>
+
+static void log_line(const char *text)
+{
+    log_printf("%s", text);
+}
+
+static void before_waiting(void *context)
+{
+    console_flush(context);
+}
+
+/* Those requests are the last that a monitor makes: init destroys it. */
+static _Noreturn void end(enum hypervisor_operation operation)
+{
+    hypervisor_call(SLOT_HYPERVISOR, operation);
+    panic("init lets a VM that has ended live on");
+}
+
+static _Noreturn void report_crash(struct vm *vm)
+{
+    log_printf("VM %u \"%s\" crashed: %s", vm->startup->vm.vm_index, vm->config->name, vm->monitor.cause);
+    log_printf("its registers:");
+    trace_write_registers(&vm->monitor.vcpu, log_line);
+    log_printf("its last exits:");
+    trace_write_exits(&vm->monitor.trace, log_line);
+    end(HV_VM_CRASHED);
+}
+
+void service_main(const struct startup *startup)
+{
+    struct vm *vm = calloc(1, sizeof *vm);
+    const char *problem = vm ? vm_create(vm, startup) : "no memory for its monitor";
+
+    if (problem) {
+        log_printf("VM %u \"%s\" refused: %s", startup->vm.vm_index, startup->vm.config->name, problem);
+        end(HV_VM_REFUSED);
+    }
+    vm->runtime.before_waiting = before_waiting;
+    vm->runtime.context = &vm->console;
+    hypervisor_call(SLOT_HYPERVISOR, HV_VM_RUNNING);
+
+    enum runtime_end how = runtime_run(&vm->runtime);
+    console_flush(&vm->console);
+    trace_write_counts(&vm->monitor.trace, log_line);
+    if (how == RUNTIME_CRASHED)
+        report_crash(vm);
+    end(how == RUNTIME_MACHINE_ENDED && vm->monitor.machine.end == MACHINE_RESET ? HV_VM_REBOOT : HV_VM_POWERED_OFF);
+}

@@ -1,0 +1,20 @@
+/* The guest's RAM: frames that are mapped in the guest and in the monitor. Makes system calls. */
+#pragma once
+
+#include "algorithms/pagetable.h"
+#include "ipc/vm_config.h"
+#include "vmm/guest_memory.h"
+#include "vmmserver/objects.h"
+
+#include <stdint.h>
+
+struct ram {
+    struct objects *objects;
+    struct pagetable guest, host; /* EPT, and the monitor's own address space */
+    char problem[128];
+};
+
+/* BYTES of RAM (a multiple of 2 MiB) in pages of that size, as ipc/startup.h lays them out; fills MEMORY. NULL, or why
+ * not. */
+const char *ram_make(struct ram *ram, struct objects *objects, uint64_t bytes, enum vm_pages pages,
+                     struct guest_memory *memory);

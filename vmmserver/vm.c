@@ -1,0 +1,147 @@
+#include "vmmserver/vm.h"
+
+#include "vmm/acpi_tables.h"
+#include "vmm/exits.h"
+#include "vmm/loader.h"
+#include "vmm/start.h"
+
+#include <cpuid.h>
+#include <stdio.h>
+
+#define RTC_FIRST_PORT 0x70u
+#define RTC_LAST_PORT  0x71u
+
+#define CPUID_1_OSXSAVE (UINT32_C(1) << 27)
+
+static uint64_t read_tsc(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+static struct cpuid_values read_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_values values;
+
+    __cpuid_count(leaf, subleaf, values.eax, values.ebx, values.ecx, values.edx);
+    return values;
+}
+
+/* What the kernel has enabled of the extended state: that is what a guest can use. */
+static uint64_t read_xcr0(void)
+{
+    uint32_t low, high;
+
+    if (!(read_cpuid(1, 0).ecx & CPUID_1_OSXSAVE))
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static void stop(struct task *task)
+{
+    task->runtime->stopped = true;
+}
+
+static void init_machine(struct vm *vm)
+{
+    struct machine *machine = &vm->monitor.machine;
+
+    bus_init(&machine->bus);
+    timers_init(&machine->timers);
+    machine->vcpu = &vm->monitor.vcpu;
+    machine->tsc_hz = vm->startup->tsc_hz;
+    machine->now = read_tsc;
+    machine->wall_clock_seconds = vm->startup->wall_clock_seconds;
+    machine->wall_clock_tsc = vm->startup->wall_clock_tsc;
+    machine->rtc_passthrough = vm->config->rtc == VM_RTC_PASSTHROUGH;
+}
+
+static const char *make_vcpu(struct vm *vm)
+{
+    seL4_CPtr object;
+    const char *problem;
+
+    if (!objects_make(&vm->objects, seL4_X86_VCPUObject, seL4_X86_VCPUBits, &object))
+        return "the kernel makes no virtual CPU for it";
+    if ((problem = vmx_init(&vm->vmx, &vm->monitor.vcpu, object, SLOT_TCB, SLOT_VM_EPT_ROOT)))
+        return problem;
+    if (vm->monitor.machine.rtc_passthrough &&
+        seL4_X86_VCPU_EnableIOPort(object, SLOT_VM_RTC_PORTS, RTC_FIRST_PORT, RTC_LAST_PORT) != seL4_NoError)
+        return "the kernel does not pass the real-time clock through";
+    return NULL;
+}
+
+static void set_cpuid_policy(struct vm *vm)
+{
+    struct monitor *monitor = &vm->monitor;
+
+    monitor->cpuid = (struct cpuid_policy) {
+        .host = read_cpuid,
+        .tsc_hz = vm->startup->tsc_hz,
+        .xcr0_allowed = read_xcr0(),
+        .pcid = true,
+        .invpcid = vm->vmx.invpcid,
+    };
+    cpuid_prepare(&monitor->cpuid);
+    vmx_own_cr4(&vm->vmx, cpuid_cr4_bits(&monitor->cpuid));
+}
+
+static const char *make_devices(struct vm *vm)
+{
+    const char *name;
+
+    if (devices_create(&vm->monitor.machine, &name))
+        return NULL;
+    snprintf(vm->message, sizeof vm->message, "no memory for its device \"%s\"", name);
+    return vm->message;
+}
+
+static const char *load(struct vm *vm)
+{
+    const struct startup *startup = vm->startup;
+    const struct guest_memory *memory = &vm->monitor.machine.memory;
+    struct boot_request request = {
+        .kernel = startup->vm.kernel.bytes,
+        .kernel_bytes = startup->vm.kernel.length,
+        .initrd = startup->vm.initrd.bytes,
+        .initrd_bytes = startup->vm.initrd.bytes ? startup->vm.initrd.length : 0,
+        .cmdline = vm->config->cmdline,
+        .choice = (enum boot_choice)vm->config->boot,
+        .tsc_hz = startup->tsc_hz,
+    };
+    struct boot_state state;
+    char message[160];
+    const char *problem = loader_load(memory, &request, &state, message);
+
+    if (problem) {
+        snprintf(vm->message, sizeof vm->message, "%s", problem);
+        return vm->message;
+    }
+    if (!acpi_tables_write(memory))
+        return "its memory has no room for the ACPI tables";
+    start_vcpu(&vm->monitor.vcpu, &state);
+    return NULL;
+}
+
+const char *vm_create(struct vm *vm, const struct startup *startup)
+{
+    const char *problem;
+
+    vm->startup = startup;
+    vm->config = startup->vm.config;
+    objects_init(&vm->objects, startup);
+    init_machine(vm);
+    if ((problem = make_vcpu(vm)) ||
+        (problem = ram_make(&vm->ram, &vm->objects, vm->config->memory_bytes, (enum vm_pages)vm->config->pages,
+                            &vm->monitor.machine.memory)))
+        return problem;
+    set_cpuid_policy(vm);
+    runtime_init(&vm->runtime, &vm->monitor, SLOT_NOTIFICATION, SLOT_TIME);
+    console_init(&vm->console, &vm->runtime, startup);
+    task_init(&vm->stop_task, &vm->runtime, "stop", stop, vm);
+    task_wait_notification(&vm->stop_task, NOTIFY_STOP);
+    if ((problem = make_devices(vm)))
+        return problem;
+    exits_init(&vm->monitor);
+    return load(vm);
+}

@@ -1,0 +1,26 @@
+/* One VM from its configuration to its end. */
+#pragma once
+
+#include "ipc/startup.h"
+#include "vmm/monitor.h"
+#include "vmm/runtime.h"
+#include "vmm/vmx/vmx.h"
+#include "vmmserver/console.h"
+#include "vmmserver/objects.h"
+#include "vmmserver/ram.h"
+
+struct vm {
+    const struct startup *startup;
+    const struct vm_config *config;
+    struct objects objects;
+    struct ram ram;
+    struct monitor monitor;
+    struct vmx vmx;
+    struct runtime runtime;
+    struct console console;
+    struct task stop_task;
+    char message[192];
+};
+
+/* Everything up to the first instruction of the guest. NULL, or why the VM cannot run. */
+const char *vm_create(struct vm *vm, const struct startup *startup);
