@@ -230,6 +230,44 @@ static void test_the_xsave_leaf_is_recomputed_for_the_states_that_are_offered(vo
     check(cpuid_answer(&all, &guest, 0xd, 8), 0, 0, 0, 0);
 }
 
+/* States of odd sizes, the second aligned where compacted; leaf 7 is the last one. */
+static struct cpuid_values odd_states(uint32_t leaf, uint32_t subleaf)
+{
+    static const struct cpuid_values states[] = {
+        { 0xf, 0, 0, 0 }, { 0x2, 0, 0, 0 }, { 100, 2000, 0, 0 }, { 50, 576, 2, 0 },
+    };
+
+    if (leaf == 7)
+        return (struct cpuid_values) { subleaf == 0 ? 1 : 1u << 10, 0, 0, 0 };
+    if (leaf == 0xd)
+        return subleaf < 4 ? states[subleaf] : (struct cpuid_values) { 0 };
+    return leaf == 0 ? (struct cpuid_values) { 0xd, 0, 0, 0 } : skylake(leaf, subleaf);
+}
+
+static struct cpuid_values last_is_7(uint32_t leaf, uint32_t subleaf)
+{
+    return leaf == 0 ? (struct cpuid_values) { 7, 0, 0, 0 } : odd_states(leaf, subleaf);
+}
+
+static void test_compacted_states_are_aligned_where_the_cpu_says_so(void **state)
+{
+    struct cpuid_policy policy = policy_for(odd_states, 0xf);
+    struct cpuid_guest guest = { .xcr0 = 0xf };
+
+    (void)state;
+    check(cpuid_answer(&policy, &guest, 0xd, 0), 0xf, 2100, 2100, 0);
+    check(cpuid_answer(&policy, &guest, 0xd, 1), 2, 704 + 50, 0, 0);
+    check(cpuid_answer(&policy, &guest, 0xd, 3), 50, 576, 2, 0);
+    guest.xcr0 = 0xb;
+    check(cpuid_answer(&policy, &guest, 0xd, 0), 0xf, 626, 2100, 0);
+    check(cpuid_answer(&policy, &guest, 0xd, 1), 2, 576 + 50, 0, 0);
+
+    /* Without leaf DH there is no XSAVE; leaf 7 still counts. */
+    policy = policy_for(last_is_7, 0xf);
+    check(cpuid_answer(&policy, &guest, 0xd, 0), 0, 0, 0, 0);
+    check(cpuid_answer(&policy, &guest, 7, 1), 1u << 10, 0, 0, 0);
+}
+
 static void test_one_cpu_and_its_caches(void **state)
 {
     struct cpuid_policy policy = policy_for(skylake, 7);
@@ -376,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_bits_follow_the_guest_state),
         cmocka_unit_test(test_avx_and_what_is_like_it_follow_xcr0),
         cmocka_unit_test(test_the_xsave_leaf_is_recomputed_for_the_states_that_are_offered),
+        cmocka_unit_test(test_compacted_states_are_aligned_where_the_cpu_says_so),
         cmocka_unit_test(test_one_cpu_and_its_caches),
         cmocka_unit_test(test_pcid_and_invpcid_need_the_back_end),
         cmocka_unit_test(test_cr4_has_the_bits_of_what_is_offered),

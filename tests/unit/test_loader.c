@@ -270,6 +270,109 @@ static void test_a_relocatable_bzimage_goes_above_when_its_place_is_no_memory(vo
     memory_free(&memory);
 }
 
+/* What is just still right: each of these is one step from a refusal. */
+static void test_elf_kernels_at_the_edge_of_what_is_taken(void **state)
+{
+    struct guest_memory memory = memory_of(4 * MIB, 0);
+    struct image kernel = elf_kernel(0);
+    struct boot_state boot;
+
+    (void)state;
+    /* Segments that touch, in descending order, the upper one up to the end of memory and of the file; the entry at the
+     * first and the last byte. */
+    *elf_segment(&kernel, 2) = *elf_segment(&kernel, 0);
+    elf_segment(&kernel, 0)->p_paddr = 0x101000;
+    elf_segment(&kernel, 0)->p_offset = 0x2000;
+    elf_segment(&kernel, 0)->p_memsz = 4 * MIB - 0x101000;
+    elf_segment(&kernel, 1)->p_memsz = 0;
+    for (unsigned last = 0; last < 2; last++) {
+        elf_header(&kernel)->e_entry = last ? 4 * MIB - 1 : 0x100000;
+        struct boot_request request = request_of(&kernel);
+        load(&memory, &request, &boot);
+        assert_int_equal(boot.entry, elf_header(&kernel)->e_entry);
+    }
+    assert_memory_equal(at(&memory, 0x100000, 0x2000), kernel.bytes + 0x1000, 0x2000);
+
+    /* As many program headers as there may be, up to the end of the file. */
+    struct image many = image_of(0x2000 + 64 * sizeof(Elf64_Phdr));
+    memcpy(many.bytes, kernel.bytes, 0x2000);
+    memset(many.bytes + 0x2000, 0, 64 * sizeof(Elf64_Phdr));
+    memcpy(many.bytes + many.length - sizeof(Elf64_Phdr), elf_segment(&kernel, 2), sizeof(Elf64_Phdr));
+    elf_header(&many)->e_phoff = 0x2000;
+    elf_header(&many)->e_phnum = 64;
+    elf_header(&many)->e_entry = 0x100fff;
+    struct boot_request request = request_of(&many);
+    load(&memory, &request, &boot);
+    assert_int_equal(boot.entry, 0x100fff);
+    free(many.bytes);
+    free(kernel.bytes);
+    memory_free(&memory);
+}
+
+/* A PVH note needs its type, its name, a size of 4 or 8, and to lie in its segment with its last byte. */
+static void test_notes_that_are_not_quite_a_pvh_entry(void **state)
+{
+    enum { PVH = 0x2f00 + 28 };
+    static const struct { unsigned offset; uint8_t value; } changes[] = {
+        { PVH, 3 }, { PVH, 5 }, { PVH + 4, 5 }, { PVH + 4, 0 }, { PVH + 4, 7 }, { PVH + 8, 17 }, { PVH + 9, 1 },
+        { PVH + 12, 'x' }, { PVH + 15, '!' },
+    };
+    struct guest_memory memory = memory_of(4 * MIB, 0);
+    struct boot_state boot;
+
+    (void)state;
+    for (size_t i = 0; i <= sizeof changes / sizeof changes[0]; i++) {
+        struct image kernel = elf_kernel(0x100850);
+        struct boot_request request = request_of(&kernel);
+
+        if (i < sizeof changes / sizeof changes[0])
+            kernel.bytes[changes[i].offset] = changes[i].value;
+        else
+            elf_segment(&kernel, 2)->p_filesz--;
+        load(&memory, &request, &boot);
+        assert_int_equal(boot.protocol, BOOT_LINUX64);
+        free(kernel.bytes);
+    }
+    memory_free(&memory);
+}
+
+static void test_bzimages_at_the_edge_of_what_is_taken(void **state)
+{
+    struct guest_memory memory = memory_of(7 * MIB, 0), high = memory_of(4 * MIB, GIB / 16);
+    struct image kernel = bzimage_kernel();
+    struct boot_request request = request_of(&kernel);
+    struct boot_state boot;
+
+    (void)state;
+    bzimage_header(&kernel)->version = 0x20c;
+    kernel.bytes[0x201] = 0x264 - 0x202; /* the header ends with init_size */
+    load(&memory, &request, &boot);
+    assert_int_equal(boot.entry, 0x400200);
+    kernel.bytes[0x201] = 0x290 - 0x202; /* it fills all of its room */
+    load(&memory, &request, &boot);
+    const struct boot_params *params = at(&memory, boot.information, sizeof *params);
+    assert_memory_equal((const uint8_t *)params + 0x26c, kernel.bytes + 0x26c, 0x290 - 0x26c);
+
+    /* A kernel in the last part of a GiB above 4 GiB has that GiB mapped and not the next. */
+    high.region[1].start = 5 * GIB - GIB / 16;
+    bzimage_header(&kernel)->kernel_alignment = 1;
+    bzimage_header(&kernel)->pref_address = 5 * GIB - 0x300000;
+    load(&high, &request, &boot);
+    assert_int_equal(boot.entry, 5 * GIB - 0x300000 + 0x200);
+    assert_int_equal(translate(&high, boot.page_tables, 5 * GIB - 1), 5 * GIB - 1);
+    assert_int_equal(translate(&high, boot.page_tables, 5 * GIB), UINT64_MAX);
+    /* One that lies across the border has both. */
+    high.region[1].start = 5 * GIB - GIB / 32;
+    bzimage_header(&kernel)->pref_address = 5 * GIB - 0x100000;
+    load(&high, &request, &boot);
+    assert_int_equal(translate(&high, boot.page_tables, 5 * GIB - 1), 5 * GIB - 1);
+    assert_int_equal(translate(&high, boot.page_tables, 5 * GIB), 5 * GIB);
+    assert_int_equal(translate(&high, boot.page_tables, 6 * GIB), UINT64_MAX);
+    free(kernel.bytes);
+    memory_free(&memory);
+    memory_free(&high);
+}
+
 static uint64_t initrd_place(const struct guest_memory *memory, const struct image *kernel, uint64_t initrd_bytes)
 {
     struct image initrd = image_of(initrd_bytes);
@@ -396,6 +499,9 @@ int main(void)
         cmocka_unit_test(test_the_choice_decides_for_an_elf_kernel_that_can_both),
         cmocka_unit_test(test_a_bzimage_lies_where_it_wants_with_its_header_in_the_boot_parameters),
         cmocka_unit_test(test_a_relocatable_bzimage_goes_above_when_its_place_is_no_memory),
+        cmocka_unit_test(test_elf_kernels_at_the_edge_of_what_is_taken),
+        cmocka_unit_test(test_notes_that_are_not_quite_a_pvh_entry),
+        cmocka_unit_test(test_bzimages_at_the_edge_of_what_is_taken),
         cmocka_unit_test(test_the_initrd_keeps_out_of_what_the_kernel_unpacks_into),
         cmocka_unit_test(test_a_command_line_may_be_as_long_as_kernel_and_monitor_allow),
         cmocka_unit_test(test_debian_cloud_kernel),
