@@ -48,6 +48,8 @@ static struct idt_gate idt[VECTOR_COUNT] __attribute__((aligned(16)));
 static unsigned ist_of(unsigned vector)
 {
     switch (vector) {
+    case 1:
+        return IST_DEBUG;
     case 2:
         return IST_NMI;
     case 8:
@@ -120,7 +122,7 @@ void cpu_arch_init(struct cpu_arch *cpu, unsigned index)
     cpu->self = cpu;
     cpu->stack_top = stack_top(index, STACK_MAIN);
     cpu->tss.rsp0 = cpu->stack_top;
-    for (unsigned ist = IST_DOUBLE_FAULT; ist <= IST_MACHINE_CHECK; ist++)
+    for (unsigned ist = 1; ist <= IST_COUNT; ist++)
         cpu->tss.ist[ist - 1] = stack_top(index, ist);
     cpu->tss.iomap_base = sizeof cpu->tss;
     if (index == 0)

@@ -23,7 +23,7 @@ struct tss {
 struct cpu_arch {
     struct cpu_arch *self;
     uint64_t stack_top;      /* kernel stack, used afresh at each entry */
-    uint64_t user_rsp;       /* scratch of the SYSCALL entry */
+    uint64_t user_rsp;       /* scratch of the entry code */
     struct tss tss;
     uint32_t apic_id;
     uint64_t gdt[7];

@@ -57,7 +57,9 @@ vector_stubs:
     pushq $0
     .endif
     pushq $vector
-    .if vector == 2 || vector == 8 || vector == 18
+    .if vector == 1
+    jmp entry_debug
+    .elseif vector == 2 || vector == 8 || vector == 18
     jmp entry_own_stack
     .else
     jmp entry_vector
@@ -71,6 +73,7 @@ entry_vector:
     testb $3, 24(%rsp)
     jz 1f
     swapgs
+entry_from_user:
     PUSH_REGISTERS
     movq %rsp, %rdi
     movq %gs:CPU_STACK_TOP, %rsp
@@ -88,7 +91,7 @@ entry_clac: /* a CLAC where the CPU has SMAP */
     addq $16, %rsp
     iretq
 
-/* NMI, double fault, machine check: on a stack of their own, GS may be either's. */
+/* NMI, double fault, machine check, debug exceptions of ring 0: on a stack of their own, GS may be either's. */
     .balign 16
 entry_own_stack:
     PUSH_REGISTERS
@@ -98,6 +101,26 @@ entry_own_stack:
     POP_REGISTERS
     addq $16, %rsp
     iretq
+
+/* Single-stepped SYSCALL: some (emulated) processors trap behind it, in ring 0 and on whatever stack the user had. So this
+ * exception has a stack of its own, and goes on as any other where it came from ring 3. */
+    .balign 16
+entry_debug:
+    testb $3, 24(%rsp)
+    jz entry_own_stack
+    swapgs
+    movq %rax, %gs:CPU_USER_RSP
+    movq %rsp, %rax
+    movq %gs:CPU_CONTEXT_END, %rsp
+    pushq 48(%rax)
+    pushq 40(%rax)
+    pushq 32(%rax)
+    pushq 24(%rax)
+    pushq 16(%rax)
+    pushq 8(%rax)
+    pushq (%rax)
+    movq %gs:CPU_USER_RSP, %rax
+    jmp entry_from_user
 
 /* SYSCALL: rcx is the user's rip, r11 its rflags, the stack still the user's. Leaves the registers of the call
  * (rdi, rsi, rdx) as the arguments of trap_syscall. */

@@ -27,6 +27,8 @@
 #define IST_DOUBLE_FAULT  1
 #define IST_NMI           2
 #define IST_MACHINE_CHECK 3
+#define IST_DEBUG         4
+#define IST_COUNT         4
 
 /* Interrupt vectors. An IRQ number of the API is a vector minus VECTOR_IRQ_FIRST. */
 #define VECTOR_IRQ_FIRST      32

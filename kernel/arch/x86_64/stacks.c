@@ -12,7 +12,7 @@ struct exception_stack {
 struct cpu_stacks {
     uint8_t guard[4096];
     uint8_t main[KERNEL_STACK_SIZE];
-    struct exception_stack exception[IST_MACHINE_CHECK];
+    struct exception_stack exception[IST_COUNT];
 };
 
 /* One set for each CPU that the API counts; hardware state like the page tables. */

@@ -10,6 +10,7 @@
 #include <object/irq.h>
 
 enum exception {
+    EXCEPTION_DEBUG = 1,
     EXCEPTION_NMI = 2,
     EXCEPTION_DOUBLE_FAULT = 8,
     EXCEPTION_GENERAL_PROTECTION = 13,
@@ -122,6 +123,9 @@ void trap_from_kernel(struct context *context)
 /* Here GS may be anybody's, and the stack is small. */
 void trap_on_own_stack(struct context *context)
 {
+    /* The kernel uses no breakpoints: a user's single step went too far. */
+    if (context->entry == EXCEPTION_DEBUG)
+        return;
     if (context->entry == EXCEPTION_NMI) {
         kernel_log("non-maskable interrupt at %p; system control port B %x", (void *)context->rip, in8(PORT_SYSTEM_B));
         return;
