@@ -15,7 +15,6 @@ struct boot_request {
     uint64_t kernel_bytes, initrd_bytes; /* initrd: 0: none */
     const char *cmdline;
     enum boot_choice choice;
-    uint64_t tsc_hz;
 };
 
 /* How the virtual CPU has to start. PVH: 32-bit protected mode, paging off, ebx = start info. LINUX64: long mode with

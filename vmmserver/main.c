@@ -5,11 +5,6 @@
 
 #include <stdlib.h>
 
-static void log_line(const char *text)
-{
-    log_printf("%s", text);
-}
-
 static void before_waiting(void *context)
 {
     console_flush(context);
@@ -26,9 +21,9 @@ static _Noreturn void report_crash(struct vm *vm)
 {
     log_printf("VM %u \"%s\" crashed: %s", vm->startup->vm.vm_index, vm->config->name, vm->monitor.cause);
     log_printf("its registers:");
-    trace_write_registers(&vm->monitor.vcpu, log_line);
+    trace_write_registers(&vm->monitor.vcpu, vm_log_line);
     log_printf("its last exits:");
-    trace_write_exits(&vm->monitor.trace, log_line);
+    trace_write_exits(&vm->monitor.trace, vm_log_line);
     end(HV_VM_CRASHED);
 }
 
@@ -47,7 +42,7 @@ void service_main(const struct startup *startup)
 
     enum runtime_end how = runtime_run(&vm->runtime);
     console_flush(&vm->console);
-    trace_write_counts(&vm->monitor.trace, log_line);
+    trace_write_counts(&vm->monitor.trace, vm_log_line);
     if (how == RUNTIME_CRASHED)
         report_crash(vm);
     end(how == RUNTIME_MACHINE_ENDED && vm->monitor.machine.end == MACHINE_RESET ? HV_VM_REBOOT : HV_VM_POWERED_OFF);

@@ -1,5 +1,6 @@
 #include "vmmserver/vm.h"
 
+#include "runtime/runtime.h"
 #include "vmm/acpi_tables.h"
 #include "vmm/exits.h"
 #include "vmm/loader.h"
@@ -37,6 +38,11 @@ static uint64_t read_xcr0(void)
     return (uint64_t)high << 32 | low;
 }
 
+void vm_log_line(const char *text)
+{
+    log_printf("%s", text);
+}
+
 static void stop(struct task *task)
 {
     task->runtime->stopped = true;
@@ -53,6 +59,7 @@ static void init_machine(struct vm *vm)
     machine->now = read_tsc;
     machine->wall_clock_seconds = vm->startup->wall_clock_seconds;
     machine->wall_clock_tsc = vm->startup->wall_clock_tsc;
+    machine->log = vm_log_line;
     machine->rtc_passthrough = vm->config->rtc == VM_RTC_PASSTHROUGH;
 }
 
@@ -107,7 +114,6 @@ static const char *load(struct vm *vm)
         .initrd_bytes = startup->vm.initrd.bytes ? startup->vm.initrd.length : 0,
         .cmdline = vm->config->cmdline,
         .choice = (enum boot_choice)vm->config->boot,
-        .tsc_hz = startup->tsc_hz,
     };
     struct boot_state state;
     char message[160];

@@ -24,3 +24,6 @@ struct vm {
 
 /* Everything up to the first instruction of the guest. NULL, or why the VM cannot run. */
 const char *vm_create(struct vm *vm, const struct startup *startup);
+
+/* A line of the monitor's parts that make no system calls, for the system's log. */
+void vm_log_line(const char *text);

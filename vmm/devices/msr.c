@@ -1,9 +1,9 @@
-/* Model specific registers that belong to no other device: those that are part of the CPU's state (struct vcpu), and
- * the constants and few switches that a kernel asks for without looking at CPUID first.
+/* Model specific registers that are neither part of the CPU's state (vmm/exits_msr.c) nor another device's: the constants
+ * and few switches that a kernel asks for without looking at CPUID first.
  *
  * Everything else is a #GP, which is what a CPU without the register gives: kernels try registers that way. Each such
- * register is reported once. Registers that belong to a feature which CPUID hides are not here; vmm/cpuid_rules.c says
- * which those are. Numbers and bits: SDM 4, table 2-2.
+ * register is reported once. Registers of features that CPUID hides are not here; vmm/cpuid_rules.c says which those
+ * are. Numbers and bits: SDM 4, table 2-2.
  */
 #include "vmm/device.h"
 
@@ -13,7 +13,6 @@
 #define MSR_TSC           0x10u
 #define MSR_MISC_ENABLE   0x1a0u
 #define MSR_MTRR_DEF_TYPE 0x2ffu
-#define MSR_EFER          0xc0000080u
 
 #define ALL_MSRS (UINT64_C(1) << 32)
 
@@ -34,50 +33,6 @@ struct msrs {
     uint64_t refused;
     unsigned reported;
     struct { uint32_t number; bool write; } report[REPORTS_MAX];
-};
-
-static bool any(uint64_t value)
-{
-    (void)value;
-    return true;
-}
-
-static bool fits_32_bits(uint64_t value)
-{
-    return value >> 32 == 0;
-}
-
-/* Bits 63 to 47 are equal: 48-bit linear addresses. */
-static bool is_canonical(uint64_t value)
-{
-    return value + (UINT64_C(1) << 47) < UINT64_C(1) << 48;
-}
-
-/* SDM 3A table 12-10: uncacheable, write-combining, write-through, write-protected, write-back, UC-. */
-static bool is_pat(uint64_t value)
-{
-    for (unsigned i = 0; i < 8; i++, value >>= 8)
-        if ((value & 0xff) > 7 || (value & 0xff) == 2 || (value & 0xff) == 3)
-            return false;
-    return true;
-}
-
-static const struct cpu_msr {
-    uint32_t number;
-    enum vcpu_register reg;
-    bool (*is_valid)(uint64_t value);
-} cpu_msrs[] = {
-    { 0x174, VCPU_SYSENTER_CS, fits_32_bits },
-    { 0x175, VCPU_SYSENTER_ESP, is_canonical },
-    { 0x176, VCPU_SYSENTER_EIP, is_canonical },
-    { 0x277, VCPU_PAT, is_pat },
-    { 0xc0000081, VCPU_STAR, any },
-    { 0xc0000082, VCPU_LSTAR, is_canonical },
-    { 0xc0000083, VCPU_CSTAR, is_canonical },
-    { 0xc0000084, VCPU_FMASK, fits_32_bits },
-    { 0xc0000100, VCPU_SEGMENT(VCPU_FS, VCPU_BASE), is_canonical },
-    { 0xc0000101, VCPU_SEGMENT(VCPU_GS, VCPU_BASE), is_canonical },
-    { 0xc0000102, VCPU_KERNEL_GS_BASE, is_canonical },
 };
 
 enum on_write {
@@ -105,23 +60,6 @@ static const struct constant_msr {
     { 0x17a, 0, ONLY_SAME }, /* MCG_STATUS */
     { 0x1d9, 0, ONLY_SAME }, /* DEBUGCTL: no branch records, no single step on branches */
 };
-
-static enum bus_result access_efer(struct msrs *msrs, struct bus_access *access)
-{
-    struct vcpu *vcpu = msrs->machine->vcpu;
-    uint64_t now = vcpu_get(vcpu, VCPU_EFER);
-
-    if (!access->write) {
-        access->value = now;
-        return BUS_DONE;
-    }
-    if (access->value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
-        return BUS_FAULT;
-    if (((access->value ^ now) & EFER_LME) && (vcpu_get(vcpu, VCPU_CR0) & CR0_PG))
-        return BUS_FAULT;
-    vcpu_set(vcpu, VCPU_EFER, (access->value & ~EFER_LMA) | (now & EFER_LMA));
-    return BUS_DONE;
-}
 
 static enum bus_result access_tsc(struct msrs *msrs, struct bus_access *access)
 {
@@ -153,20 +91,6 @@ static enum bus_result access_mtrr_def_type(struct msrs *msrs, struct bus_access
         if ((access->value & ~(MTRR_ENABLE | MTRR_TYPE)) || (type != 0 && (type < 4 || type > 6)))
             return BUS_FAULT;
         msrs->mtrr_def_type = access->value;
-    }
-    return BUS_DONE;
-}
-
-static enum bus_result access_cpu(struct msrs *msrs, const struct cpu_msr *msr, struct bus_access *access)
-{
-    struct vcpu *vcpu = msrs->machine->vcpu;
-
-    if (!access->write) {
-        access->value = vcpu_get(vcpu, msr->reg);
-    } else {
-        if (!msr->is_valid(access->value))
-            return BUS_FAULT;
-        vcpu_set(vcpu, msr->reg, access->value);
     }
     return BUS_DONE;
 }
@@ -220,14 +144,9 @@ static enum bus_result access_msr(void *device, struct bus_access *access)
         return access_misc_enable(msrs, access);
     case MSR_MTRR_DEF_TYPE:
         return access_mtrr_def_type(msrs, access);
-    case MSR_EFER:
-        return access_efer(msrs, access);
     default:
         break;
     }
-    for (size_t i = 0; i < sizeof cpu_msrs / sizeof cpu_msrs[0]; i++)
-        if (cpu_msrs[i].number == access->address)
-            return access_cpu(msrs, &cpu_msrs[i], access);
     for (size_t i = 0; i < sizeof constant_msrs / sizeof constant_msrs[0]; i++)
         if (constant_msrs[i].number == access->address)
             return access_constant(&constant_msrs[i], access);
