@@ -1,5 +1,5 @@
-/* Model specific registers that are neither part of the CPU's state (vmm/exits_msr.c) nor another device's: the constants
- * and few switches that a kernel asks for without looking at CPUID first.
+/* Model specific registers that are neither part of the CPU's state (vmm/exits_msr.c) nor another device's: the
+ * constants and few switches that a kernel asks for without looking at CPUID first.
  *
  * Everything else is a #GP, which is what a CPU without the register gives: kernels try registers that way. Each such
  * register is reported once. Registers of features that CPUID hides are not here; vmm/cpuid_rules.c says which those
