@@ -242,6 +242,8 @@ TEST(unmasked_x87_exceptions_are_exception_16)
 
 TEST(unmasked_sse_exceptions_are_exception_19)
 {
+    /* Upstream's kernel does not say (CR4.OSXMMEXCPT) that it knows of them: then they are invalid instructions. */
+    seL4_Word number = e->is_ours ? 19 : 6;
     seL4_CPtr faults = new_object(e, seL4_EndpointObject, 0);
     struct thread *t = new_thread(e, badged(e, faults, 7));
     seL4_Word badge;
@@ -254,5 +256,5 @@ TEST(unmasked_sse_exceptions_are_exception_19)
     EXPECT_EQ(t->result[0], 1);
     seL4_NBRecv(faults, &badge);
     EXPECT_EQ(badge, 7);
-    EXPECT_EQ(seL4_GetMR(seL4_UserException_Number), 19);
+    EXPECT_EQ(seL4_GetMR(seL4_UserException_Number), number);
 }

@@ -6,6 +6,7 @@
 #include <arch/x86_64/console.h>
 #include <arch/x86_64/ioapic.h>
 #include <arch/x86_64/memory.h>
+#include <arch/x86_64/stacks.h>
 #include <arch/x86_64/window.h>
 #include <lib/string.h>
 
@@ -26,7 +27,7 @@ static _Noreturn void refuse(const char *reason)
     kernel_panic("the system cannot start: %s", reason);
 }
 
-/* Finds out what is free: RAM without the kernel and the module. */
+/* Finds out what is free: RAM without the kernel and the module, and what of the kernel's is not needed. */
 static void survey_memory(struct boot_memory *memory, const struct loader_info *loader)
 {
     memory->ram = loader->ram;
@@ -36,7 +37,9 @@ static void survey_memory(struct boot_memory *memory, const struct loader_info *
 
     uint64_t module_start = loader->module.start & ~(PAGE - 1);
     uint64_t module_end = (loader->module.end + PAGE - 1) & ~(PAGE - 1);
+    struct region unused_stacks = stacks_keep(CPUS_STARTED);
     if (!regions_remove(&memory->free, KERNEL_LOAD_ADDRESS, kernel_to_physical(kernel_image_end)) ||
+        !regions_add(&memory->free, unused_stacks.start, unused_stacks.end) ||
         !regions_remove(&memory->free, module_start, module_end))
         refuse("the memory map has too many pieces");
 }

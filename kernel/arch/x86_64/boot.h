@@ -8,6 +8,9 @@
 #include <arch/x86_64/loader_info.h>
 #include <arch/x86_64/root_image.h>
 
+/* How many of the machine's processors run. */
+#define CPUS_STARTED 1u
+
 struct boot {
     struct loader_info loader;
     struct acpi_info acpi;

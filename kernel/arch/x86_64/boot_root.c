@@ -43,7 +43,7 @@ void boot_cpu_and_root_task(struct boot *boot)
     ioapic_init(boot->acpi.ioapic_count, (uint8_t)cpu->arch.apic_id);
     boot->clock = clock_measure();
     kernel.clock = boot->clock;
-    kernel.cpu_count = 1;
+    kernel.cpu_count = CPUS_STARTED;
     vcpu_init_cpu(cpu);
     vspace_init();
 

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <sel4/config.h>
 #include <arch/x86_64/layout.h>
+#include <arch/x86_64/memory.h>
 
 struct exception_stack {
     uint8_t guard[4096];
@@ -17,6 +18,13 @@ struct cpu_stacks {
 
 /* One set for each CPU that the API counts; hardware state like the page tables. */
 static struct cpu_stacks stacks[CONFIG_MAX_NUM_NODES] __attribute__((section(".bss.pages"), aligned(4096)));
+static unsigned sets_kept = CONFIG_MAX_NUM_NODES;
+
+struct region stacks_keep(unsigned cpus)
+{
+    sets_kept = cpus;
+    return (struct region) { kernel_to_physical(&stacks[cpus]), kernel_to_physical(&stacks[CONFIG_MAX_NUM_NODES]) };
+}
 
 uint64_t stack_top(unsigned cpu, unsigned which)
 {
@@ -29,7 +37,7 @@ uint64_t stack_top(unsigned cpu, unsigned which)
 
 static bool within_stacks(uint64_t address)
 {
-    return address >= (uint64_t)stacks && address < (uint64_t)stacks + sizeof stacks;
+    return address >= (uint64_t)stacks && address < (uint64_t)&stacks[sets_kept];
 }
 
 bool stack_is_guard_page(uint64_t address)
