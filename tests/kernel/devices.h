@@ -55,9 +55,12 @@ static inline void pit_periodic(struct env *e, seL4_CPtr ports, unsigned millise
     port_out(e, ports, PIT_CHANNEL0, count >> 8);
 }
 
+/* The last interrupt comes at once. (Without a new count, QEMU's PIT runs on with the old one.) */
 static inline void pit_stop(struct env *e, seL4_CPtr ports)
 {
     port_out(e, ports, PIT_COMMAND, 0x30);
+    port_out(e, ports, PIT_CHANNEL0, 1);
+    port_out(e, ports, PIT_CHANNEL0, 0);
 }
 
 static inline seL4_Word read_tsc(void)
