@@ -1,0 +1,56 @@
+# Fuzz targets: build/fuzz/NAME from tests/fuzz/NAME.c, run as `build/fuzz/NAME -runs=N -seed=S`.
+#   make fuzz                      with libFuzzer, where there is clang
+#   make fuzz FUZZ_ENGINE=plain    with any compiler: N random inputs that follow from S
+FUZZ_CLANG  := $(shell command -v clang)
+FUZZ_ENGINE ?= $(if $(FUZZ_CLANG),libfuzzer,plain)
+FUZZ_TARGETS :=
+
+ifeq ($(FUZZ_ENGINE),libfuzzer)
+FUZZ_CC      := clang
+FUZZ_CFLAGS  := -fsanitize=fuzzer-no-link
+FUZZ_LDFLAGS := -fsanitize=fuzzer
+FUZZ_DRIVER  :=
+else
+FUZZ_CC      := $(HOSTCC)
+FUZZ_CFLAGS  :=
+FUZZ_LDFLAGS :=
+FUZZ_DRIVER  := tests/fuzz/plain.c
+endif
+
+fuzz_objects = $(patsubst %,build/fuzz/objects-$(FUZZ_ENGINE)/%.o,$(basename $(1)))
+
+build/fuzz/objects-$(FUZZ_ENGINE)/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(HOST_CFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c $< -o $@
+
+# Names the engine that the programs are linked with, so that they are linked anew with another one.
+build/fuzz/engine: FORCE
+	@mkdir -p $(@D)
+	@echo $(FUZZ_ENGINE) | cmp -s - $@ || echo $(FUZZ_ENGINE) > $@
+.PHONY: FORCE
+FORCE:
+
+# $(eval $(call fuzz_target,NAME,SOURCES,LIBRARIES))
+define fuzz_target
+FUZZ_TARGETS += build/fuzz/$(1)
+build/fuzz/$(1): $(call fuzz_objects,tests/fuzz/$(1).c $(2) $(FUZZ_DRIVER)) $(3) build/fuzz/engine
+	$$(FUZZ_CC) $$(HOST_LDFLAGS) $$(FUZZ_LDFLAGS) -o $$@ $$(filter %.o %.a,$$^)
+-include $(patsubst %.o,%.d,$(call fuzz_objects,tests/fuzz/$(1).c $(2) $(FUZZ_DRIVER)))
+endef
+
+.PHONY: fuzz
+fuzz:
+
+FUZZ_MACHINE := tests/unit/fake_machine.c vmm/device.c vmm/bus.c vmm/timers.c algorithms/vcpu.c
+FUZZ_EMULATOR := $(patsubst %,vmm/%.c,bus guest_memory alu instruction guest_walk linear emulate port_io) algorithms/vcpu.c
+
+$(eval $(call fuzz_target,fuzz_devices,$(FUZZ_MACHINE) $(sort $(wildcard vmm/devices/*.c))))
+$(eval $(call fuzz_target,fuzz_archive,beaml4-init/archive.c))
+$(eval $(call fuzz_target,fuzz_config,beaml4-init/config.c))
+$(eval $(call fuzz_target,fuzz_ring,ipc/ring.c))
+$(eval $(call fuzz_target,fuzz_loader,vmm/guest_memory.c $(sort $(wildcard vmm/loader*.c))))
+$(eval $(call fuzz_target,fuzz_emulate,$(FUZZ_EMULATOR),build/zydis/host/libzydis.a))
+$(call fuzz_objects,vmm/instruction.c): private HOST_CFLAGS += $(ZYDIS_FLAGS)
+$(call fuzz_objects,vmm/instruction.c): build/zydis/host/libzydis.a
+
+fuzz: $(FUZZ_TARGETS)
