@@ -1,1 +1,1 @@
-$(eval $(call user_program,kerneltest,$(sort $(wildcard tests/kernel/*.c)),runtime ipc,runtime/root.ld))
+$(eval $(call user_program,kerneltest,$(sort $(wildcard tests/kernel/*.c tests/kernel/*.S)),runtime ipc,runtime/root.ld))
