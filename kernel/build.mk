@@ -3,7 +3,7 @@ KERNEL_SOURCES := $(sort $(wildcard kernel/*/*.c kernel/*/*/*.c kernel/*/*/*.S))
 KERNEL_OBJECTS := $(call objects,kernel,$(KERNEL_SOURCES))
 KERNEL_SCRIPT := kernel/arch/x86_64/kernel.lds
 
-KERNEL_CFLAGS += -include kernel/lib/hidden.h
+KERNEL_CFLAGS += -DBEAML4_KERNEL -include kernel/lib/hidden.h
 
 PROGRAMS += build/kernel.elf
 build/kernel.elf: $(KERNEL_OBJECTS) $(KERNEL_SCRIPT)

@@ -27,9 +27,13 @@ struct cpu {
     bool reschedule;
     struct ready_queue ready[PRIORITY_COUNT];
     uint64_t ready_bits[PRIORITY_COUNT / 64];
-    struct vcpu *loaded_vcpu; /* whose VMCS is current here */
+    struct vcpu *loaded_vcpu; /* whose guest ran here last; VT-x: whose VMCS is current */
     struct vcpu *debug_vcpu;  /* whose DR0 to DR3 and DR6 are in the registers */
-    uint64_t ept_changes; /* second-level changes that this CPU's translation caches know of */
+    uint64_t second_level_changes; /* those that this CPU's translation caches know of */
+    struct svm_asids {
+        uint64_t round; /* counts from 1 */
+        unsigned next;  /* not given to a guest in this round */
+    } svm_asids;
     uint64_t loaded_cr3;
     unsigned work_units;   /* since the last preemption point that looked */
 };

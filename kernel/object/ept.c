@@ -3,15 +3,10 @@
  */
 #include <object/paging.h>
 
-#include <arch/x86_64/vmx.h>
+#include <arch/x86_64/second_level.h>
 #include <lib/string.h>
 #include <object/derive.h>
 
-#define EPT_READ      (1ul << 0)
-#define EPT_WRITE     (1ul << 1)
-#define EPT_EXECUTE   (1ul << 2)
-#define EPT_ACCESS    (EPT_READ | EPT_WRITE | EPT_EXECUTE)
-#define EPT_TYPE_BITS 3
 #define EPT_TAKEN     (1ul << 11) /* ignored by processors: tells a page without any access from no page */
 
 static bool is_root(struct cap cap)
@@ -32,11 +27,11 @@ static void unmap_table(struct cap cap)
 
     if (!root)
         return;
-    entry = paging_entry(root, mapping_address(cap), above, EPT_ACCESS, &missing_bits);
+    entry = paging_entry(root, mapping_address(cap), above, second_level_format()->present, &missing_bits);
     if (!entry || *entry == 0 || paging_is_page(*entry, above) || (*entry & ENTRY_ADDRESS) != cap_physical(cap))
         return;
     *entry = 0;
-    vmx_invalidate_ept(root);
+    second_level_change();
 }
 
 void ept_finalise(struct cpu *cpu, struct cap cap, bool final)
@@ -51,8 +46,8 @@ void ept_finalise(struct cpu *cpu, struct cap cap, bool final)
 
 void ept_root_gone(struct cpu *cpu, unsigned asid, uint64_t root)
 {
-    (void)cpu, (void)asid;
-    vmx_invalidate_ept(root);
+    (void)cpu, (void)asid, (void)root;
+    second_level_change();
 }
 
 static void unmap(struct invocation *call)
@@ -93,7 +88,7 @@ static void map(struct invocation *call)
     if (!asid_check_root(call, root))
         return;
 
-    uint64_t *entry = paging_entry(cap_physical(root), address, above, EPT_ACCESS, &missing_bits);
+    uint64_t *entry = paging_entry(cap_physical(root), address, above, second_level_format()->present, &missing_bits);
     if (!entry) {
         fail_missing_table(call, missing_bits);
         return;
@@ -104,7 +99,7 @@ static void map(struct invocation *call)
     }
 
     /* What was not present is not remembered (SDM 3C 29.4.3.4). */
-    *entry = cap_physical(call->cap) | EPT_ACCESS;
+    *entry = cap_physical(call->cap) | second_level_format()->table;
     call->slot->cap.data = MAPPING(mapping_asid(root), address);
 }
 
@@ -131,21 +126,12 @@ void ept_invoke(struct invocation *call)
 
 static uint64_t page_entry(uint64_t physical, unsigned level, unsigned rights, uint64_t attributes)
 {
-    uint64_t type, entry = physical | EPT_TAKEN | (level != LEVEL_PAGE_TABLE ? ENTRY_LARGE : 0);
+    const struct second_level_format *format = second_level_format();
+    uint64_t entry = physical | EPT_TAKEN | (level != LEVEL_PAGE_TABLE ? ENTRY_LARGE : 0);
 
-    switch (attributes) {
-    case seL4_X86_EPT_Uncacheable:
-    case seL4_X86_EPT_WriteCombining:
-    case seL4_X86_EPT_WriteThrough:
-        type = attributes;
-        break;
-    default:
-        type = seL4_X86_EPT_WriteBack;
-        break;
-    }
-    entry |= type << EPT_TYPE_BITS;
+    entry |= format->memory_type(attributes, level);
     if (rights & RIGHT_READ)
-        entry |= EPT_READ | EPT_EXECUTE | (rights & RIGHT_WRITE ? EPT_WRITE : 0);
+        entry |= format->readable | (rights & RIGHT_WRITE ? format->writable : 0);
     return entry;
 }
 
@@ -180,7 +166,7 @@ void ept_map_frame(struct invocation *call)
         return;
     }
 
-    uint64_t *entry = paging_entry(cap_physical(root), address, level, EPT_ACCESS, &missing_bits);
+    uint64_t *entry = paging_entry(cap_physical(root), address, level, second_level_format()->present, &missing_bits);
     if (!entry) {
         fail_missing_table(call, missing_bits);
         return;
@@ -204,10 +190,10 @@ void ept_unmap_frame(struct cpu *cpu, struct cap frame)
     (void)cpu;
     if (!root)
         return;
-    entry = paging_entry(root, mapping_address(frame), level, EPT_ACCESS, &missing_bits);
+    entry = paging_entry(root, mapping_address(frame), level, second_level_format()->present, &missing_bits);
     if (!entry || *entry == 0 || !paging_is_page(*entry, level)
         || paging_page_address(*entry, level) != cap_physical(frame))
         return;
     *entry = 0;
-    vmx_invalidate_ept(root);
+    second_level_change();
 }

@@ -1,25 +1,49 @@
 #include <object/vcpu.h>
 
 #include <api/ipc.h>
+#include <arch/x86_64/debug_registers.h>
+#include <arch/x86_64/second_level.h>
+#include <arch/x86_64/svm.h>
 #include <arch/x86_64/vmx.h>
-#include <arch/x86_64/vmx_vcpu.h>
+#include <object/vcpu_object.h>
 #include <core/scheduler.h>
 #include <lib/string.h>
-#include <sel4/vmcs.h>
 
 #define DR6_RESET 0xffff0ff0ul
 
-/* A property of the machine: why VCPUs cannot be had, NULL where they can. */
+/* Properties of the machine: how VCPUs are run, NULL where they cannot be; then why not. */
+static const struct virtualization *machine_virtualization;
 static const char *unavailable = "the processor has not been looked at";
+
+const struct virtualization *virtualization(void)
+{
+    return machine_virtualization;
+}
 
 void vcpu_init_cpu(struct cpu *cpu)
 {
     unavailable = vmx_start_cpu(cpu);
+    if (!unavailable) {
+        machine_virtualization = &vmx_virtualization;
+    } else if (svm_present()) {
+        unavailable = svm_start_cpu(cpu);
+        if (!unavailable) {
+            machine_virtualization = &svm_virtualization;
+            second_level_use_nested_pages();
+        }
+    }
 }
 
 bool vcpu_available(void)
 {
     return !unavailable;
+}
+
+const char *vcpu_kind(void)
+{
+    if (!machine_virtualization)
+        return "nothing";
+    return machine_virtualization == &vmx_virtualization ? "VT-x" : "AMD-V";
 }
 
 const char *vcpu_unavailable_reason(void)
@@ -30,9 +54,10 @@ const char *vcpu_unavailable_reason(void)
 void vcpu_init_object(struct vcpu *vcpu)
 {
     memset(vcpu->io_bitmap, 0xff, sizeof vcpu->io_bitmap);
+    vcpu->io_bitmap_end = UINT64_MAX;
     fpu_state_init(&vcpu->fpu);
     vcpu->dr6 = DR6_RESET;
-    vmx_init_vmcs(cpu_self(), vcpu);
+    machine_virtualization->init(cpu_self(), vcpu);
 }
 
 /* The thread's guest is no longer its own: as if an entry had failed. */
@@ -41,7 +66,7 @@ static void lose_guest(struct cpu *cpu, struct tcb *thread)
     uint64_t *buffer = tcb_ipc_buffer(thread, true);
 
     thread->context.rsi = SEL4_VMENTER_RESULT_FAULT;
-    tcb_set_mr(thread, buffer, SEL4_VMENTER_FAULT_REASON_MR, VMX_REASON_ENTRY_FAILED);
+    tcb_set_mr(thread, buffer, SEL4_VMENTER_FAULT_REASON_MR, machine_virtualization->refused_reason);
     tcb_set_mr(thread, buffer, SEL4_VMENTER_FAULT_QUALIFICATION_MR, UINT64_MAX);
     thread_set_state(cpu, thread, THREAD_RUNNING);
 }
@@ -74,7 +99,8 @@ void vcpu_finalise(struct cpu *cpu, struct vcpu *vcpu)
     dissociate(cpu, vcpu);
     fpu_forget(&cpu->arch, &vcpu->fpu);
     vpid_release(vcpu);
-    vmx_release(cpu, vcpu);
+    debug_registers_forget(cpu, vcpu);
+    machine_virtualization->release(cpu, vcpu);
 }
 
 void vcpu_thread_gone(struct cpu *cpu, struct tcb *thread)
@@ -89,8 +115,13 @@ void vcpu_enter_call(struct cpu *cpu)
     struct context *context = &thread->context;
 
     /* Without a buffer there are no message registers, not even those that travel in the processor's. */
-    if (tcb_ipc_buffer(thread, false))
-        vmx_set_entry(cpu, thread->vcpu, context->r10, context->r8, context->r9);
+    const uint64_t *buffer = tcb_ipc_buffer(thread, false);
+    if (buffer) {
+        machine_virtualization->set_entry(cpu, thread->vcpu, context->r10, context->r8, context->r9);
+        if (seL4_MessageInfo_get_length((seL4_MessageInfo_t) { { context->rsi } }) >= SEL4_VMENTER_RESULT_FAULT_LEN)
+            memcpy(thread->vcpu->registers, buffer + 1 + SEL4_VMENTER_FAULT_EAX, sizeof thread->vcpu->registers);
+    }
+    context->rsi = 0; /* a thread that is suspended in its guest and resumed does the call again, without registers */
     if (thread->bound_notification && notification_take(thread->bound_notification, &context->rdi))
         context->rsi = SEL4_VMENTER_RESULT_NOTIF;
     else
@@ -99,7 +130,7 @@ void vcpu_enter_call(struct cpu *cpu)
 
 void vcpu_run(struct cpu *cpu)
 {
-    vmx_run(cpu, cpu->current, cpu->current->vcpu);
+    machine_virtualization->run(cpu, cpu->current, cpu->current->vcpu);
 }
 
 void vcpu_leave_for_notification(struct cpu *cpu, struct tcb *thread, uint64_t badge)

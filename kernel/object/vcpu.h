@@ -9,6 +9,7 @@ struct vcpu;
 /* At boot, on each CPU. What hardware virtualization there is, or why it is not. */
 void vcpu_init_cpu(struct cpu *cpu);
 bool vcpu_available(void);
+const char *vcpu_kind(void); /* for messages */
 const char *vcpu_unavailable_reason(void);
 
 /* Prepares a new object in zeroed memory. */

@@ -45,7 +45,8 @@ struct env {
     seL4_CPtr next_slot;
     uint32_t thread_count;
     struct thread thread[HARNESS_THREADS];
-    bool has_vtx; /* VCPU objects can be made */
+    bool has_vcpu; /* VCPU objects can be made */
+    bool has_vtx, has_svm; /* and are run by VT-x, or AMD-V */
     bool is_ours; /* the kernel announces itself by a record of its own */
 
     /* How the case ended, for main.c. */

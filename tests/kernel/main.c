@@ -1,6 +1,7 @@
 /* Runs the registered cases and says how they ended. */
 #include "tests/kernel/harness.h"
 
+#include <sel4/beaml4.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,11 +44,15 @@ static void look_at_the_kernel(struct env *e)
     for (const seL4_BootInfoHeader *r = NULL; (r = sel4_bootinfo_next(e->bootinfo, r));)
         if (r->id >= SEL4_BOOTINFO_HEADER_NUM)
             e->is_ours = true;
-    e->has_vtx = seL4_Untyped_Retype(e->untyped, seL4_X86_VCPUObject, 0, ROOT, 0, 0, slot, 1) == seL4_NoError;
-    if (e->has_vtx)
+    const seL4_BootInfo_beaml4_t *own =
+        (const seL4_BootInfo_beaml4_t *)sel4_bootinfo_find(e->bootinfo, SEL4_BOOTINFO_HEADER_BEAML4);
+    e->has_vcpu = seL4_Untyped_Retype(e->untyped, seL4_X86_VCPUObject, 0, ROOT, 0, 0, slot, 1) == seL4_NoError;
+    if (e->has_vcpu)
         seL4_CNode_Delete(ROOT, slot, ROOT_DEPTH);
+    e->has_svm = e->has_vcpu && own && own->features & SEL4_BEAML4_SVM;
+    e->has_vtx = e->has_vcpu && !e->has_svm;
     note("kernel: %s, virtual CPUs: %s, untyped of 2^%u bytes", e->is_ours ? "beaml4's" : "upstream's",
-         e->has_vtx ? "yes" : "no", e->untyped_bits);
+         e->has_vtx ? "by VT-x" : e->has_svm ? "by AMD-V" : "none", e->untyped_bits);
 }
 
 static enum case_outcome run_case(struct env *e, const struct test_case *c)

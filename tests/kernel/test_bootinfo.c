@@ -305,7 +305,8 @@ TEST(bootinfo_announces_this_kernel)
     EXPECT_EQ(own->header.len, sizeof *own);
     EXPECT_EQ(own->version, SEL4_BEAML4_VERSION);
     EXPECT_EQ((own->features & SEL4_BEAML4_VTX) != 0, e->has_vtx);
-    EXPECT_EQ(own->vtx_reason[0] != '\0', !e->has_vtx);
+    EXPECT_EQ((own->features & SEL4_BEAML4_SVM) != 0, e->has_svm);
+    EXPECT_EQ(own->vtx_reason[0] != '\0', !e->has_vcpu);
     EXPECT(memchr(own->vtx_reason, '\0', sizeof own->vtx_reason));
     memcpy(&mhz, tsc + 1, sizeof mhz);
     EXPECT_EQ(own->tsc_hz / 1000000, mhz);

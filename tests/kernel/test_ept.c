@@ -17,8 +17,8 @@ static const struct {
 
 static void need_vtx(struct env *e)
 {
-    if (!e->has_vtx)
-        skip(e, "no VT-x");
+    if (!e->has_vcpu)
+        skip(e, "no hardware virtualization");
 }
 
 static seL4_CPtr new_root(struct env *e)
@@ -52,10 +52,10 @@ static void map_all(struct env *e, seL4_CPtr root, seL4_Word address, unsigned k
         EXPECT_OK(map(kind, new_object(e, structures[kind].object, 0), root, address));
 }
 
-TEST(ept_objects_cannot_be_made_without_vtx)
+TEST(ept_objects_cannot_be_made_without_hardware_virtualization)
 {
-    if (e->has_vtx)
-        skip(e, "there is VT-x");
+    if (e->has_vcpu)
+        skip(e, "there is hardware virtualization");
     for (seL4_Word type = seL4_X86_VCPUObject; type <= seL4_X86_EPTPTObject; type++)
         EXPECT_EQ(seL4_Untyped_Retype(e->untyped, type, 0, ROOT, 0, 0, new_slot(e), 1), seL4_IllegalOperation);
 }

@@ -165,7 +165,7 @@ static unsigned collect(struct env *e, struct specimen *s)
     unsigned count = 0;
 
     for (unsigned i = 0; i < sizeof objects / sizeof objects[0]; i++)
-        if (!objects[i].needs_vtx || e->has_vtx)
+        if (!objects[i].needs_vtx || e->has_vcpu)
             s[count++] = (struct specimen) { new_object(e, objects[i].object, objects[i].size), objects[i].identity };
     s[count++] = (struct specimen) { seL4_CapIRQControl, 14 };
     s[count++] = (struct specimen) { seL4_CapASIDControl, 11 };

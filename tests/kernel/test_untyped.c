@@ -55,7 +55,7 @@ static const struct {
 TEST(retype_makes_every_kind_of_object_of_exactly_its_size)
 {
     for (unsigned i = 0; i < KINDS; i++) {
-        if (kinds[i].needs_vtx && !e->has_vtx)
+        if (kinds[i].needs_vtx && !e->has_vcpu)
             continue;
         seL4_CPtr memory = new_untyped(e, kinds[i].bits), slot = new_slot(e);
 
@@ -270,7 +270,7 @@ TEST(device_memory_becomes_frames_and_smaller_device_memory_alone)
     for (unsigned i = 0; i < KINDS; i++) {
         bool frames = kinds[i].type == seL4_X86_4K || kinds[i].type == seL4_X86_LargePageObject;
 
-        if (frames || kinds[i].type == seL4_UntypedObject || kinds[i].bits > 13 || (kinds[i].needs_vtx && !e->has_vtx))
+        if (frames || kinds[i].type == seL4_UntypedObject || kinds[i].bits > 13 || (kinds[i].needs_vtx && !e->has_vcpu))
             continue;
         EXPECT_NUMBERED(retype(e, device, kinds[i].type, kinds[i].size_argument), seL4_InvalidArgument, 1);
     }
@@ -330,7 +330,7 @@ TEST(many_virtual_cpus_out_of_one_untyped_do_not_harm_each_other)
 {
     seL4_CPtr first = new_slots(e, 8), memory = new_untyped(e, seL4_X86_VCPUBits + 3);
 
-    if (!e->has_vtx)
+    if (!e->has_vcpu)
         skip(e, "no VT-x");
     EXPECT_OK(seL4_Untyped_Retype(memory, seL4_X86_VCPUObject, 0, ROOT, 0, 0, first, 8));
     for (unsigned i = 0; i < 8; i++)

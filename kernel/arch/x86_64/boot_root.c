@@ -51,8 +51,8 @@ void boot_cpu_and_root_task(struct boot *boot)
     create_idle_thread(&root);
     untypeds_create(&root);
     root.info->empty = (seL4_SlotRegion) { root.next_slot, 1ul << CONFIG_ROOT_CNODE_SIZE_BITS };
-    kernel_log("TSC %lu kHz, VT-x: %s; %lu KiB of RAM free, kernel and root task take %lu KiB", boot->clock.tsc_hz / 1000,
-               vcpu_available() ? "yes" : vcpu_unavailable_reason(), total(&boot->memory.free) / 1024,
+    kernel_log("TSC %lu kHz, virtual CPUs by %s; %lu KiB of RAM free, kernel and root task take %lu KiB", boot->clock.tsc_hz / 1000,
+               vcpu_kind(), total(&boot->memory.free) / 1024,
                (total(&boot->memory.ram) - total(&boot->memory.free)) / 1024);
 
     apic_start_tick(boot->clock.apic_timer_per_ms);

@@ -3,6 +3,7 @@
 
 #include <lib/string.h>
 #include <object/vcpu.h>
+#include <object/virtualization.h>
 #include <sel4/beaml4.h>
 
 struct writer {
@@ -49,7 +50,7 @@ static void write_own(struct writer *writer, const struct boot *boot)
     seL4_BootInfo_beaml4_t record = {
         .header = { .id = SEL4_BOOTINFO_HEADER_BEAML4, .len = sizeof record },
         .version = SEL4_BEAML4_VERSION,
-        .features = vcpu_available() ? SEL4_BEAML4_VTX : 0,
+        .features = vcpu_available() ? virtualization()->feature | SEL4_BEAML4_VMENTER_REGISTERS : 0,
         .tsc_hz = boot->clock.tsc_hz,
     };
     const char *reason = vcpu_available() ? "" : vcpu_unavailable_reason();

@@ -31,7 +31,7 @@ struct cpu_arch {
     uint64_t loaded_gs_base;
     struct fpu_state *fpu_owner; /* whose state the FPU registers hold, or NULL */
     bool fpu_forbidden;          /* CR0.TS is set */
-    bool idle;                   /* in the idle loop, the only place where ring 0 takes interrupts */
+    bool idle;                   /* in the idle loop or trap_take_interrupts, where alone ring 0 takes interrupts */
     bool kernel_faulted;         /* a panic is under way */
 };
 

@@ -34,3 +34,6 @@ void trap_on_own_stack(struct context *context);
 /* An interrupt that this CPU has acknowledged, by its vector: tick, IRQ or spurious; in trap.c. It came in ring 3 or ended
  * a guest's run. The caller leaves by schedule_and_leave. */
 void trap_interrupt(struct cpu *cpu, unsigned vector);
+
+/* Lets the interrupt in that is known to wait, if it still does; then leaves. On a fresh stack. */
+_Noreturn void trap_take_interrupts(struct cpu *cpu);

@@ -120,6 +120,14 @@ void trap_from_kernel(struct context *context)
     kernel_panic("exception %u inside the kernel", vector);
 }
 
+void trap_take_interrupts(struct cpu *cpu)
+{
+    cpu->arch.idle = true;
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+    cpu->arch.idle = false;
+    schedule_and_leave(cpu);
+}
+
 /* Here GS may be anybody's, and the stack is small. */
 void trap_on_own_stack(struct context *context)
 {

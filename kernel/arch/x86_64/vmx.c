@@ -5,6 +5,7 @@
 #include <arch/x86_64/memory.h>
 #include <arch/x86_64/vmx_instructions.h>
 #include <arch/x86_64/x86.h>
+#include <sel4/beaml4.h>
 
 #define LEAF1_ECX_VMX (1u << 5)
 
@@ -214,7 +215,7 @@ const char *vmx_start_cpu(struct cpu *cpu)
     uint64_t basic;
 
     if (!(cpuid_checked(1, 0).ecx & LEAF1_ECX_VMX))
-        return "the processor has no VT-x";
+        return "the processor has neither VT-x nor AMD-V";
     const char *reason = switch_on();
     if (reason)
         return reason;
@@ -238,3 +239,13 @@ const char *vmx_start_cpu(struct cpu *cpu)
     }
     return NULL;
 }
+
+const struct virtualization vmx_virtualization = {
+    .feature = SEL4_BEAML4_VTX,
+    .refused_reason = VMX_REASON_ENTRY_FAILED,
+    .init = vmx_init_vmcs,
+    .release = vmx_release,
+    .set_entry = vmx_set_entry,
+    .run = vmx_run,
+    .invoke = vmx_invoke,
+};

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <core/cpu.h>
+#include <object/virtualization.h>
 
 struct tcb;
 struct vcpu;
@@ -34,11 +35,9 @@ extern struct vmx_machine vmx_machine;
 /* Looks at the calling CPU and enters VMX operation; NULL, or the reason why it cannot. */
 const char *vmx_start_cpu(struct cpu *cpu);
 
-/* Physical addresses of what all VMCSs share: the MSR bitmap (to be filled once), and a second-level root that maps
- * nothing. */
+/* The MSR bitmap that all VMCSs share: to be filled once; its physical address. */
 void vmx_fill_msr_bitmap(void);
 uint64_t vmx_msr_bitmap(void);
-uint64_t vmx_empty_ept(void);
 
 /* Sets up the VMCS of a new object; the guest-state area as upstream leaves it. */
 void vmx_init_vmcs(struct cpu *cpu, struct vcpu *vcpu);
@@ -48,6 +47,9 @@ void vmx_load(struct cpu *cpu, struct vcpu *vcpu);
 
 /* The processor writes back all it holds of the VMCS, and forgets it: the memory can have another use. */
 void vmx_release(struct cpu *cpu, struct vcpu *vcpu);
+
+/* Invocations of a VCPU that are VT-x's own: reading and writing of VMCS fields and model specific registers. */
+void vmx_invoke(struct invocation *call, struct vcpu *vcpu);
 
 /* VMCS fields as the VCPU's owner sees them. Only some may be read or written. vmx_fit_field makes of VALUE what the
  * field gets; false: the owner may not have it so. */
@@ -69,12 +71,8 @@ struct vcpu *vpid_owner(unsigned vpid);
 /* Discards what the calling CPU remembers of guest addresses by that VPID. */
 void vmx_discard_vpid(unsigned vpid);
 
-/* Discards all second-level translations that the calling CPU remembers, if there were changes since it last did. */
+/* Discards all second-level translations that the calling CPU remembers, where that is due. */
 void vmx_discard_ept(struct cpu *cpu);
-
-/* Entries were taken out of or changed in the second-level structure of that root: no guest runs on with what a
- * processor remembers of it. */
-void vmx_invalidate_ept(uint64_t ept_pml4_physical);
 
 /* Exceptions that end a guest's run whether or not its owner wants to hear of them. A machine check is the machine's. The
  * others can be made to cause themselves without end while they are delivered, and no interrupt would get through. */

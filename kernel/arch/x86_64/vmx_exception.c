@@ -3,7 +3,7 @@
 
 #include <arch/x86_64/context.h>
 #include <arch/x86_64/vmx_instructions.h>
-#include <arch/x86_64/vmx_vcpu.h>
+#include <object/vcpu_object.h>
 
 #define EVENT_NMI_UNBLOCKED (1u << 12) /* by the IRET that caused the exception */
 

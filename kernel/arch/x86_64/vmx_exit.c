@@ -5,7 +5,7 @@
 #include <arch/x86_64/entry.h>
 #include <arch/x86_64/layout.h>
 #include <arch/x86_64/vmx_instructions.h>
-#include <arch/x86_64/vmx_vcpu.h>
+#include <object/vcpu_object.h>
 #include <arch/x86_64/x86.h>
 #include <core/scheduler.h>
 #include <object/tcb.h>

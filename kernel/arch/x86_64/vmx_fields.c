@@ -3,7 +3,7 @@
 #include <arch/x86_64/vmx.h>
 
 #include <arch/x86_64/vmx_instructions.h>
-#include <arch/x86_64/vmx_vcpu.h>
+#include <object/vcpu_object.h>
 
 /* Field numbers of one group are all even. */
 struct range {

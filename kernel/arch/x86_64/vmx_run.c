@@ -2,12 +2,12 @@
  * 28.5). Each piece is touched only where it differs: WRMSR and VMWRITE are slow. */
 #include <arch/x86_64/vmx.h>
 
+#include <arch/x86_64/debug_registers.h>
+#include <arch/x86_64/second_level.h>
 #include <arch/x86_64/segments.h>
 #include <arch/x86_64/vmx_instructions.h>
-#include <arch/x86_64/vmx_vcpu.h>
+#include <object/vcpu_object.h>
 #include <arch/x86_64/x86.h>
-#include <object/mapping.h>
-#include <object/paging.h>
 #include <object/tcb.h>
 
 #define EPT_POINTER_WRITE_BACK 6ul
@@ -17,19 +17,9 @@
 #define STAR_SELECTORS 0xffffffff00000000ul
 #define FMASK_FLAGS    0xfffffffful
 
-/* The root that the thread's guest has by its capability. */
-static uint64_t ept_root(const struct tcb *thread)
-{
-    struct cap cap = thread->slots[TCB_EPT].cap;
-
-    if (cap.type == CAP_EPT_PML4 && asid_find(mapping_asid(cap), ASID_EPT) == cap_physical(cap))
-        return cap_physical(cap);
-    return vmx_empty_ept();
-}
-
 static void use_translation(struct cpu *cpu, const struct tcb *thread, struct vcpu *vcpu)
 {
-    uint64_t root = ept_root(thread);
+    uint64_t root = second_level_root(thread);
 
     vpid_assign(vcpu);
     if (vcpu->written_vpid != vcpu->vpid) {
@@ -59,31 +49,6 @@ static void prepare_exit(struct cpu *cpu, const struct tcb *thread, struct vcpu 
     }
 }
 
-#define READ_DR(n, to)    __asm__ volatile("movq %%dr" #n ", %0" : "=r"(to))
-#define WRITE_DR(n, from) __asm__ volatile("movq %0, %%dr" #n : : "r"(from))
-
-/* Nothing but guests uses these; DR7 is in the VMCS. */
-static void use_debug_registers(struct cpu *cpu, struct vcpu *vcpu)
-{
-    struct vcpu *before = cpu->debug_vcpu;
-
-    if (before == vcpu)
-        return;
-    if (before) {
-        READ_DR(0, before->dr[0]);
-        READ_DR(1, before->dr[1]);
-        READ_DR(2, before->dr[2]);
-        READ_DR(3, before->dr[3]);
-        READ_DR(6, before->dr6);
-    }
-    WRITE_DR(0, vcpu->dr[0]);
-    WRITE_DR(1, vcpu->dr[1]);
-    WRITE_DR(2, vcpu->dr[2]);
-    WRITE_DR(3, vcpu->dr[3]);
-    WRITE_DR(6, vcpu->dr6);
-    cpu->debug_vcpu = vcpu;
-}
-
 static void switch_msr(uint32_t msr, uint64_t from, uint64_t to)
 {
     if (from != to)
@@ -94,7 +59,7 @@ static void enter_guest(struct cpu *cpu, struct vcpu *vcpu)
 {
     if (cpu->arch.fpu_owner != &vcpu->fpu)
         fpu_use(&cpu->arch, &vcpu->fpu);
-    use_debug_registers(cpu, vcpu);
+    debug_registers_use(cpu, vcpu);
     if (read_cr2() != vcpu->cr2)
         write_cr2(vcpu->cr2);
     segments_enter_guest(&cpu->arch, vcpu->kernel_gs_base);

@@ -4,7 +4,7 @@
 
 #include <arch/x86_64/memory.h>
 #include <arch/x86_64/vmx_instructions.h>
-#include <arch/x86_64/vmx_vcpu.h>
+#include <object/vcpu_object.h>
 #include <arch/x86_64/window.h>
 #include <arch/x86_64/x86.h>
 
@@ -83,7 +83,7 @@ static void write_controls(struct vcpu *vcpu)
 
 void vmx_init_vmcs(struct cpu *cpu, struct vcpu *vcpu)
 {
-    vcpu->vmcs[0] = vmx_machine.revision;
+    vcpu->control_block[0] = vmx_machine.revision;
     vmx_release(cpu, vcpu);
     vmx_load(cpu, vcpu);
 
@@ -101,17 +101,15 @@ void vmx_load(struct cpu *cpu, struct vcpu *vcpu)
 {
     if (cpu->loaded_vcpu == vcpu)
         return;
-    if (!vmptrld(kernel_to_physical(vcpu->vmcs)))
+    if (!vmptrld(kernel_to_physical(vcpu->control_block)))
         kernel_panic("the processor does not take a VMCS");
     cpu->loaded_vcpu = vcpu;
 }
 
 void vmx_release(struct cpu *cpu, struct vcpu *vcpu)
 {
-    vmclear(kernel_to_physical(vcpu->vmcs));
+    vmclear(kernel_to_physical(vcpu->control_block));
     vcpu->launched = false;
     if (cpu->loaded_vcpu == vcpu)
         cpu->loaded_vcpu = NULL;
-    if (cpu->debug_vcpu == vcpu)
-        cpu->debug_vcpu = NULL;
 }

@@ -1,7 +1,7 @@
 /* Which VCPU has which VPID. */
 #include <arch/x86_64/vmx.h>
 
-#include <arch/x86_64/vmx_vcpu.h>
+#include <object/vcpu_object.h>
 #include <lib/string.h>
 
 /* 0 is the host's (SDM 3C 29.1), and "none" in a capability. */

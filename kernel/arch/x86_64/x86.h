@@ -40,6 +40,7 @@
 #define EFER_LME (1ul << 8)
 #define EFER_LMA (1ul << 10)
 #define EFER_NXE (1ul << 11)
+#define EFER_SVME (1ul << 12)
 
 struct cpuid_result {
     uint32_t eax, ebx, ecx, edx;
