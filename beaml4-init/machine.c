@@ -85,11 +85,11 @@ static void read_bootinfo(struct machine *machine)
         memcpy(&mhz, record + 1, sizeof mhz);
         machine->tsc_hz = mhz * UINT64_C(1000000);
     }
-    machine->vtx = true; /* a kernel without a record of ours does not boot otherwise */
+    machine->features = SEL4_BEAML4_VTX; /* a kernel without a record of ours does not boot otherwise */
     record = sel4_bootinfo_find(bootinfo, SEL4_BOOTINFO_HEADER_BEAML4);
     if (record && record->len >= sizeof ours) {
         memcpy(&ours, record, sizeof ours);
-        machine->vtx = ours.features & SEL4_BEAML4_VTX;
+        machine->features = ours.features;
         memcpy(machine->vtx_reason, ours.vtx_reason, sizeof machine->vtx_reason - 1);
         if (ours.tsc_hz != 0)
             machine->tsc_hz = ours.tsc_hz;

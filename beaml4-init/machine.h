@@ -13,8 +13,8 @@ struct machine {
     bool wall_clock_known;
     uint64_t wall_clock_seconds; /* UTC since 1970 when the TSC was wall_clock_tsc */
     uint64_t wall_clock_tsc;
-    bool vtx;
-    char vtx_reason[64];         /* why not, in the kernel's words */
+    uint32_t features;           /* of the kernel and the CPU: SEL4_BEAML4_VTX … */
+    char vtx_reason[64];         /* why there is no hardware virtualization, in the kernel's words */
     seL4_CPtr rtc_ports;
 };
 

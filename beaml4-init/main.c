@@ -3,6 +3,8 @@
 #include "beaml4-init/init.h"
 #include "runtime/runtime.h"
 
+#include <sel4/beaml4.h>
+
 #define HEAP_BYTES (2ul << 20)
 
 extern const char __image_start[], __archive_start[];
@@ -54,8 +56,12 @@ static void describe(const struct init *init)
 {
     const struct machine *machine = &init->machine;
 
-    log_printf("time-stamp counter %lu kHz, VT-x: %s%s%s%s", machine->tsc_hz / 1000, machine->vtx ? "yes" : "no",
-               machine->vtx ? "" : " (", machine->vtx ? "" : machine->vtx_reason, machine->vtx ? "" : ")");
+    const char *virtualization = machine->features & SEL4_BEAML4_VTX   ? "VT-x"
+                                 : machine->features & SEL4_BEAML4_SVM ? "AMD-V"
+                                                                       : NULL;
+    log_printf("time-stamp counter %lu kHz, hardware virtualization: %s%s%s", machine->tsc_hz / 1000,
+               virtualization ? virtualization : "none (", virtualization ? "" : machine->vtx_reason,
+               virtualization ? "" : ")");
     if (!machine->routes_known)
         log_printf("the firmware has no usable ACPI table of interrupts; taking a PC's usual wiring");
     if (!machine->wall_clock_known)

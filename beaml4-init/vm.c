@@ -5,6 +5,7 @@
 #include "ipc/time.h"
 #include "runtime/runtime.h"
 
+#include <sel4/beaml4.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -20,6 +21,7 @@ struct vm_start {
     struct vm *vm;
     unsigned index;
     uint64_t file_address; /* where the next file can be mapped */
+    uint32_t mode; /* enum vm_mode: how it will run */
 };
 
 /* A reason with details in it. */
@@ -39,17 +41,24 @@ static const char *check_mode(struct vm_start *s)
 {
     const struct machine *machine = &s->init->machine;
 
-    switch (s->vm->config->mode) {
+    bool has_vtx = machine->features & SEL4_BEAML4_VTX, has_svm = machine->features & SEL4_BEAML4_SVM;
+    const char *reason = has_vtx                  ? "it has VT-x instead"
+                         : has_svm                ? "it has AMD-V instead"
+                         : machine->vtx_reason[0] ? machine->vtx_reason
+                                                  : "the kernel says no more";
+
+    s->mode = s->vm->config->mode;
+    if (s->mode == VM_MODE_AUTO)
+        s->mode = has_vtx ? VM_MODE_VTX : has_svm ? VM_MODE_SVM : VM_MODE_AUTO;
+    switch (s->mode) {
     case VM_MODE_AUTO:
+        return because(s, "it needs VT-x or AMD-V, which this CPU does not offer (%s)", reason);
     case VM_MODE_VTX:
-        if (machine->vtx)
-            return NULL;
-        return because(s, "it needs VT-x, which this CPU does not offer (%s)",
-                       machine->vtx_reason[0] ? machine->vtx_reason : "the kernel says no more");
+        return has_vtx ? NULL : because(s, "it needs VT-x, which this CPU does not offer (%s)", reason);
     case VM_MODE_SVM:
-        return "its mode \"svm\" (AMD-V) is not implemented; use \"auto\" or \"vtx\"";
+        return has_svm ? NULL : because(s, "it needs AMD-V, which this CPU does not offer (%s)", reason);
     default:
-        return "its mode \"pv\" is not implemented; use \"auto\" or \"vtx\"";
+        return "its mode \"pv\" is not implemented; use \"auto\", \"vtx\" or \"svm\"";
     }
 }
 
@@ -184,6 +193,8 @@ static void fill_startup(struct vm_start *s)
     startup->wall_clock_tsc = machine->wall_clock_tsc;
     startup->first_free_slot = SLOT_VM_UNTYPED_MAX;
     startup->vm.vm_index = s->index;
+    startup->vm.mode = s->mode;
+    startup->vm.kernel_features = s->init->machine.features;
     startup->vm.config = (const struct vm_config *)CONFIG_ADDRESS;
 }
 
@@ -234,9 +245,20 @@ static const char *start(struct vm_start *s)
 /* What can be done about it, where init knows. */
 static const char *advice(const struct vm_start *s)
 {
-    bool wants_vtx = s->vm->config->mode == VM_MODE_AUTO || s->vm->config->mode == VM_MODE_VTX;
+    uint32_t features = s->init->machine.features;
 
-    return wants_vtx && !s->init->machine.vtx ? ". Use ./simulate.sh --machine bochs, or a computer with VT-x" : "";
+    switch (s->vm->config->mode) {
+    case VM_MODE_AUTO:
+        return features & (SEL4_BEAML4_VTX | SEL4_BEAML4_SVM)
+                   ? ""
+                   : ". Use ./simulate.sh --machine bochs, or a computer with VT-x or AMD-V";
+    case VM_MODE_VTX:
+        return features & SEL4_BEAML4_VTX ? "" : ". Use ./simulate.sh --machine bochs, or a computer with VT-x";
+    case VM_MODE_SVM:
+        return features & SEL4_BEAML4_SVM ? "" : ". Use ./simulate.sh --machine qemu, or a computer with AMD-V";
+    default:
+        return "";
+    }
 }
 
 void vm_start(struct init *init, unsigned index)

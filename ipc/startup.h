@@ -73,6 +73,8 @@ struct startup {
         struct {
             uint32_t vm_index;
             uint32_t untyped_count;
+            uint32_t mode;            /* enum vm_mode, never VM_MODE_AUTO: how it shall run */
+            uint32_t kernel_features; /* SEL4_BEAML4_VTX …, as the kernel announces them */
             struct byte_ring *console_output;
             struct byte_ring *console_input;
             struct startup_file kernel; /* mapped below SERVICE_WINDOW */

@@ -70,7 +70,11 @@ static const char *make_vcpu(struct vm *vm)
 
     if (!objects_make(&vm->objects, seL4_X86_VCPUObject, seL4_X86_VCPUBits, &object))
         return "the kernel makes no virtual CPU for it";
-    if ((problem = vmx_init(&vm->vmx, &vm->monitor.vcpu, object, SLOT_TCB, SLOT_VM_EPT_ROOT)))
+    if (vm->startup->vm.mode == VM_MODE_SVM)
+        problem = svm_init(&vm->svm, &vm->monitor.vcpu, &vm->monitor.machine.memory, object, SLOT_TCB, SLOT_VM_EPT_ROOT);
+    else
+        problem = vmx_init(&vm->vmx, &vm->monitor.vcpu, object, SLOT_TCB, SLOT_VM_EPT_ROOT);
+    if (problem)
         return problem;
     if (vm->monitor.machine.rtc_passthrough &&
         seL4_X86_VCPU_EnableIOPort(object, SLOT_VM_RTC_PORTS, RTC_FIRST_PORT, RTC_LAST_PORT) != seL4_NoError)
@@ -81,16 +85,18 @@ static const char *make_vcpu(struct vm *vm)
 static void set_cpuid_policy(struct vm *vm)
 {
     struct monitor *monitor = &vm->monitor;
+    bool is_vtx = vm->startup->vm.mode == VM_MODE_VTX;
 
     monitor->cpuid = (struct cpuid_policy) {
         .host = read_cpuid,
         .tsc_hz = vm->startup->tsc_hz,
         .xcr0_allowed = read_xcr0(),
-        .pcid = true,
-        .invpcid = vm->vmx.invpcid,
+        .pcid = is_vtx,
+        .invpcid = is_vtx && vm->vmx.invpcid,
     };
     cpuid_prepare(&monitor->cpuid);
-    vmx_own_cr4(&vm->vmx, cpuid_cr4_bits(&monitor->cpuid));
+    if (is_vtx)
+        vmx_own_cr4(&vm->vmx, cpuid_cr4_bits(&monitor->cpuid));
 }
 
 static const char *make_devices(struct vm *vm)

@@ -4,6 +4,7 @@
 #include "ipc/startup.h"
 #include "vmm/monitor.h"
 #include "vmm/runtime.h"
+#include "vmm/svm/svm.h"
 #include "vmm/vmx/vmx.h"
 #include "vmmserver/console.h"
 #include "vmmserver/objects.h"
@@ -15,7 +16,10 @@ struct vm {
     struct objects objects;
     struct ram ram;
     struct monitor monitor;
-    struct vmx vmx;
+    union {
+        struct vmx vmx;
+        struct svm svm;
+    };
     struct runtime runtime;
     struct console console;
     struct task stop_task;
