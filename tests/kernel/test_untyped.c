@@ -330,7 +330,7 @@ TEST(many_virtual_cpus_out_of_one_untyped_do_not_harm_each_other)
 {
     seL4_CPtr first = new_slots(e, 8), memory = new_untyped(e, seL4_X86_VCPUBits + 3);
 
-    if (!e->has_vcpu)
+    if (!e->has_vtx)
         skip(e, "no VT-x");
     EXPECT_OK(seL4_Untyped_Retype(memory, seL4_X86_VCPUObject, 0, ROOT, 0, 0, first, 8));
     for (unsigned i = 0; i < 8; i++)
