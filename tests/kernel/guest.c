@@ -23,7 +23,7 @@
 #define PTE_TABLE 0x7u  /* present, writable, for ring 3 as well */
 #define PTE_LARGE 0x87u
 
-static void map_memory(struct guest *g, unsigned number)
+void guest_map_memory(struct guest *g, unsigned number)
 {
     struct env *e = g->env;
     seL4_Word address = WINDOW + number * 0x8000000000ul;
@@ -52,7 +52,7 @@ struct guest new_guest(struct env *e, seL4_CPtr tcb, unsigned number)
     EXPECT_OK(seL4_X86_ASIDPool_Assign(seL4_CapInitThreadASIDPool, g.ept_root));
     EXPECT_OK(seL4_X86_VCPU_SetTCB(g.vcpu, tcb));
     EXPECT_OK(seL4_TCB_SetEPTRoot(tcb, g.ept_root));
-    map_memory(&g, number);
+    guest_map_memory(&g, number);
     return g;
 }
 

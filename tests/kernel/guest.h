@@ -30,6 +30,9 @@ struct guest {
     seL4_Word word[SEL4_VMENTER_NUM_FAULT_MSGS]; /* of the last exit */
 };
 
+/* Maps 2 MiB of RAM at guest physical 0 of that guest, and for us at an address of its own. */
+void guest_map_memory(struct guest *g, unsigned number);
+
 /* Skips the case where there is no VT-x. NUMBER keeps the guests of one case apart. */
 struct guest new_guest(struct env *e, seL4_CPtr tcb, unsigned number);
 
