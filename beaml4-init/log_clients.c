@@ -88,6 +88,24 @@ const char *log_clients_use(struct log_clients *log)
     return NULL;
 }
 
+void log_clients_stop_using(struct log_clients *log)
+{
+    struct byte_ring *ring = log->own;
+    bool line_begins = true;
+    char c;
+
+    log->own = NULL;
+    log_use("init", NULL, seL4_CapNull);
+    if (!ring)
+        return;
+    while (ring_read(ring, &c, 1) == 1) {
+        if (line_begins)
+            seL4_DebugPutString("[init] ");
+        seL4_DebugPutChar(c);
+        line_begins = c == '\n';
+    }
+}
+
 const char *log_clients_attach(struct log_clients *log, unsigned client, struct process *process)
 {
     bool console = log->ring[client][RING_CONSOLE_OUTPUT] != seL4_CapNull;

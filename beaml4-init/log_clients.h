@@ -32,6 +32,9 @@ const char *log_clients_add(struct log_clients *log, unsigned client, const char
 /* init's own log ring from now on. */
 const char *log_clients_use(struct log_clients *log);
 
+/* Logserver has died: back to the kernel's debug console, with the lines of init's that it has not read. */
+void log_clients_stop_using(struct log_clients *log);
+
 /* Lets a process that is not started be CLIENT: maps its rings and fills the fields of its startup page. */
 const char *log_clients_attach(struct log_clients *log, unsigned client, struct process *process);
 

@@ -142,7 +142,7 @@ void services_faulted(struct init *init, unsigned client, const char *text)
         init->service[id].runs = false;
         /* Its memory stays: rings and endpoints of others lie in it. */
         if (id == SERVICE_LOG)
-            log_use("init", NULL, seL4_CapNull);
+            log_clients_stop_using(&init->log);
         log_printf("%s faulted and is stopped: %s", kinds[id].name, text);
     }
 }
