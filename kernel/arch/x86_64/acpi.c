@@ -14,6 +14,9 @@
 #define BIOS_START           0xe0000
 #define BIOS_END             0x100000
 
+/* A longer table is no table: summing it up could take minutes. */
+#define TABLE_SIZE_MAX 0x400000u
+
 struct acpi_header {
     char signature[4];
     uint32_t length;
@@ -67,7 +70,7 @@ static const struct acpi_header *table_at(uint64_t address)
         return NULL;
 
     const struct acpi_header *table = physical_to_kernel(address);
-    if (table->length < sizeof *table || table->length > FOUR_GIB - address)
+    if (table->length < sizeof *table || table->length > TABLE_SIZE_MAX || table->length > FOUR_GIB - address)
         return NULL;
     return sums_to_zero(table, table->length) ? table : NULL;
 }
