@@ -134,6 +134,20 @@ static void test_unknown_registers_fault_and_are_reported_once(void **state)
     assert_int_equal(lines, 32);
 }
 
+static void test_probes_that_linux_makes_are_not_reported(void **state)
+{
+    static const uint32_t msrs[] = { 0x34, 0x4e, 0x140, 0x64e, 0xc0011029 };
+    struct fake_machine *fake = *state;
+    uint64_t value;
+
+    for (size_t i = 0; i < sizeof msrs / sizeof msrs[0]; i++)
+        assert_false(fake_rdmsr(fake, msrs[i], &value));
+    assert_int_equal(lines, 0);
+    for (size_t i = 0; i < sizeof msrs / sizeof msrs[0]; i++)
+        assert_false(fake_wrmsr(fake, msrs[i], 0));
+    assert_int_equal(lines, 5);
+}
+
 static void test_the_count_of_unknown_registers_is_told_at_the_end(void **state)
 {
     struct fake_machine *fake = fake_machine_create();
@@ -182,6 +196,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_misc_enable_has_one_switch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_constants_and_what_may_be_written_to_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unknown_registers_fault_and_are_reported_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_probes_that_linux_makes_are_not_reported, set_up, tear_down),
         cmocka_unit_test(test_the_count_of_unknown_registers_is_told_at_the_end),
         cmocka_unit_test_setup_teardown(test_no_sequence_of_writes_makes_a_bad_state, set_up, tear_down),
     };

@@ -1,8 +1,8 @@
 /* Model specific registers that are neither part of the CPU's state (vmm/exits_msr.c) nor another device's: the
  * constants and few switches that a kernel asks for without looking at CPUID first.
  *
- * Everything else is a #GP, which is what a CPU without the register gives: kernels try registers that way. Each such
- * register is reported once. Registers of features that CPUID hides are not here; vmm/cpuid_rules.c says which those
+ * Everything else is a #GP, which is what a CPU without the register gives, and each such register is reported once.
+ * Registers of features that CPUID hides are not here; vmm/cpuid_rules.c says which those
  * are. Numbers and bits: SDM 4, table 2-2.
  */
 #include "vmm/device.h"
@@ -61,6 +61,15 @@ static const struct constant_msr {
     { 0x1d9, 0, ONLY_SAME }, /* DEBUGCTL: no branch records, no single step on branches */
 };
 
+/* Registers that Linux tries in the expectation of a #GP on CPUs that lack them: nothing to report. */
+static const uint32_t expected_probes[] = {
+    0x34,       /* SMI_COUNT */
+    0x4e,       /* PPIN_CTL */
+    0x140,      /* MISC_FEATURES_ENABLES */
+    0x64e,      /* PPERF */
+    0xc0011029, /* DE_CFG (AMD) */
+};
+
 static enum bus_result access_tsc(struct msrs *msrs, struct bus_access *access)
 {
     if (!access->write)
@@ -117,6 +126,9 @@ static enum bus_result refuse(struct msrs *msrs, const struct bus_access *access
     uint32_t number = (uint32_t)access->address;
     char line[80];
 
+    for (size_t i = 0; i < sizeof expected_probes / sizeof expected_probes[0]; i++)
+        if (number == expected_probes[i] && !access->write)
+            return BUS_FAULT;
     msrs->refused++;
     for (unsigned i = 0; i < msrs->reported; i++)
         if (msrs->report[i].number == number && msrs->report[i].write == access->write)
