@@ -2,8 +2,8 @@
  * constants and few switches that a kernel asks for without looking at CPUID first.
  *
  * Everything else is a #GP, which is what a CPU without the register gives, and each such register is reported once.
- * Registers of features that CPUID hides are not here; vmm/cpuid_rules.c says which those
- * are. Numbers and bits: SDM 4, table 2-2.
+ * Registers of features that CPUID hides are not here; vmm/cpuid_rules.c says which those are. Numbers and bits: SDM 4,
+ * table 2-2.
  */
 #include "vmm/device.h"
 
