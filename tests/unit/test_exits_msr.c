@@ -199,8 +199,8 @@ static void test_other_registers_are_those_of_devices(void **state)
     assert_true(wrmsr(monitor, 0x2ff, 0x800));
     assert_int_equal(get(monitor, 0x2ff), 0x800);
     assert_false(wrmsr(monitor, 0x2ff, 0x801));
-    assert_false(rdmsr(monitor, 0xc0010015, &value));
-    assert_false(wrmsr(monitor, 0xc0010015, 0));
+    assert_false(rdmsr(monitor, 0xc0010114, &value));
+    assert_false(wrmsr(monitor, 0xc0010114, 0));
     assert_false(rdmsr(monitor, 0x800, &value)); /* no local APIC in this test */
 }
 

@@ -59,6 +59,7 @@ static const struct constant_msr {
     { 0x179, 0, READ_ONLY }, /* MCG_CAP: no banks */
     { 0x17a, 0, ONLY_SAME }, /* MCG_STATUS */
     { 0x1d9, 0, ONLY_SAME }, /* DEBUGCTL: no branch records, no single step on branches */
+    { 0xc0010015, 1u << 24, ONLY_SAME }, /* HWCR (AMD): the TSC counts at a constant rate */
 };
 
 /* Registers that Linux tries in the expectation of a #GP on CPUs that lack them: nothing to report. */
@@ -67,6 +68,9 @@ static const uint32_t expected_probes[] = {
     0x4e,       /* PPIN_CTL */
     0x140,      /* MISC_FEATURES_ENABLES */
     0x64e,      /* PPERF */
+    0xc0010000, /* PERF_CTL0 (AMD) */
+    0xc0010010, /* SYSCFG (AMD) */
+    0xc0011020, /* LS_CFG (AMD) */
     0xc0011029, /* DE_CFG (AMD) */
 };
 
