@@ -41,13 +41,6 @@ uint64_t asid_find(unsigned asid, enum asid_use use)
     return entry && (*entry & USE_MASK) == use ? *entry & ~USE_MASK : 0;
 }
 
-uint64_t asid_root(unsigned asid)
-{
-    const uint64_t *entry = element(asid);
-
-    return entry ? *entry & ~USE_MASK : 0;
-}
-
 bool asid_check_root(struct invocation *call, struct cap root)
 {
     uint64_t found = asid_find(mapping_asid(root), use_of(root));

@@ -30,9 +30,6 @@ bool vspace_check_ipc_buffer(struct invocation *call, uint64_t address, struct c
 /* Invocations of CAP_FRAME … CAP_ASID_POOL, CAP_IO_SPACE and CAP_IO_PAGE_TABLE. */
 void vspace_invoke(struct invocation *call);
 
-/* The PML4 of an ASID, or 0 (physical address); second-level roots live in the same name space. */
-uint64_t asid_root(unsigned asid);
-
 /* For the boot: the capability to the root task's pool, an ASID out of it for its PML4, and plain mappings. */
 void asid_install_pool(unsigned pool_index, void *pool);
 struct cap asid_assign_boot(struct cap pml4, unsigned pool_index, unsigned entry);
