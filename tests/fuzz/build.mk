@@ -1,8 +1,7 @@
 # Fuzz targets: build/fuzz/NAME from tests/fuzz/NAME.c, run as `build/fuzz/NAME -runs=N -seed=S`.
-#   make fuzz                      with libFuzzer, where there is clang
-#   make fuzz FUZZ_ENGINE=plain    with any compiler: N random inputs that follow from S
-FUZZ_CLANG  := $(shell command -v clang)
-FUZZ_ENGINE ?= $(if $(FUZZ_CLANG),libfuzzer,plain)
+#   make fuzz                        N random scripts that follow from S, the same ones each time: broad and quick
+#   make fuzz FUZZ_ENGINE=libfuzzer  clang's, led by coverage, for hours: every option of libFuzzer
+FUZZ_ENGINE ?= plain
 FUZZ_TARGETS :=
 
 ifeq ($(FUZZ_ENGINE),libfuzzer)

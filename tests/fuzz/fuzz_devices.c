@@ -19,34 +19,91 @@ static uint8_t size_of(uint8_t bits)
     return (uint8_t)(1u << (bits & 3));
 }
 
-/* An address in one of the ranges that the devices registered; any address at times. */
+/* Where the guest's accesses change something, as opposed to everywhere that a device answers. */
+struct registers {
+    uint64_t address;
+    uint8_t count, step;
+};
+
+static const struct registers ports[] = {
+    { 0x3f8, 8, 1 },                     /* serial */
+    { 0x40, 4, 1 },                      /* PIT */
+    { 0x61, 1, 1 },
+    { 0x60, 5, 4 },                      /* i8042 */
+    { 0x70, 2, 1 },                      /* RTC */
+    { 0x3f8, 1, 1 },
+    { PORT_PM1_STATUS, 12, 1 },
+    { 0x3fa, 3, 1 },
+};
+
+static const struct registers memory[] = {
+    { LOCAL_APIC_BASE, 16, 16 },         /* to the spurious vector */
+    { LOCAL_APIC_BASE + 0x280, 24, 16 }, /* ESR to divide configuration */
+    { LOCAL_APIC_BASE + 0x320, 1, 16 },  /* timer: entry, … */
+    { LOCAL_APIC_BASE + 0x380, 1, 16 },  /* … count */
+    { LOCAL_APIC_BASE + 0x3e0, 1, 16 },  /* … divider */
+    { IOAPIC_BASE, 2, 16 },
+    { IOAPIC_BASE, 2, 16 },
+    { IOAPIC_BASE + 0x40, 1, 16 },
+};
+
+/* One of those, or an address in one of the ranges that the devices registered, or any address. */
 static uint64_t choose_address(struct script *script, const struct bus *bus, enum bus_space space)
 {
     uint8_t which = script_byte(script);
-    uint64_t offset = script_take(script, space == BUS_MMIO ? 2 : 1);
+    uint64_t offset = script_byte(script);
 
+    if (which < 0xc0 && space != BUS_MSR) {
+        const struct registers *chosen = space == BUS_PORT ? &ports[which % 8] : &memory[which % 8];
+
+        return chosen->address + offset % chosen->count * chosen->step;
+    }
     if (which == 255 || bus->count[space] == 0)
         return script_take(script, space == BUS_PORT ? 2 : 8);
     const struct bus_range *range = &bus->range[space][which % bus->count[space]];
-    if (space == BUS_MMIO && (which & 128))
-        offset = offset % 256 * 16; /* where registers are */
-    return range->start + offset % range->length;
+    return range->start + (offset | (uint64_t)script_byte(script) << 8) % range->length;
 }
 
 static void access_bus(struct script *script, struct fake_machine *fake, enum bus_space space)
 {
     uint8_t how = script_byte(script);
-    struct bus_access access = {
-        .write = how & 4, .size = space == BUS_MSR ? 8 : size_of(how),
-        .address = choose_address(script, &fake->machine.bus, space),
-    };
-    uint64_t ones = access.size == 8 ? UINT64_MAX : (UINT64_C(1) << access.size * 8) - 1;
+    uint8_t size = space == BUS_MSR ? 8 : space == BUS_MMIO && (how & 1) ? 4 : how & 2 ? size_of(how >> 6) : 1;
+    uint64_t address = choose_address(script, &fake->machine.bus, space);
+    uint64_t ones = size == 8 ? UINT64_MAX : (UINT64_C(1) << size * 8) - 1;
+    unsigned times = (how & 0x38) == 0x38 ? script_byte(script) % 40u : 1;
 
-    if (access.write)
-        access.value = script_take(script, how & 8 ? 8 : access.size);
-    enum bus_result result = bus_perform(&fake->machine.bus, space, &access);
-    REQUIRE(result == BUS_DONE || result == BUS_PASS || result == BUS_FAULT);
-    REQUIRE((access.value & ~ones) == 0);
+    /* The same register several times: a FIFO, a count of two bytes. */
+    for (unsigned i = 0; i < times; i++) {
+        struct bus_access access = { .write = how & 4, .size = size, .address = address };
+
+        if (access.write)
+            access.value = how & 8 ? script_take(script, size) : script_byte(script);
+        enum bus_result result = bus_perform(&fake->machine.bus, space, &access);
+        REQUIRE(result == BUS_DONE || result == BUS_PASS || result == BUS_FAULT);
+        REQUIRE((access.value & ~ones) == 0);
+    }
+}
+
+/* A timer that interrupts as often as the guest says. */
+static void start_timer(struct script *script, struct fake_machine *fake)
+{
+    uint8_t how = script_byte(script);
+    uint64_t count = script_take(script, 1 + (how & 1));
+
+    if (how & 2) {
+        fake_out(fake, 0x43, 1, 0x30 | (how >> 2 & 0xf));
+        fake_out(fake, 0x40, 1, count & 0xff);
+        fake_out(fake, 0x40, 1, count >> 8);
+    } else if (how & 4) {
+        fake_store(fake, LOCAL_APIC_BASE + 0x3e0, 4, how >> 4);
+        fake_store(fake, LOCAL_APIC_BASE + 0x320, 4, (how & 8 ? 0x20000 : 0) | count % 256);
+        fake_store(fake, LOCAL_APIC_BASE + 0x380, 4, count);
+    } else {
+        fake_out(fake, 0x70, 1, 0x0a);
+        fake_out(fake, 0x71, 1, 0x20 | how >> 4);
+        fake_out(fake, 0x70, 1, 0x0b);
+        fake_out(fake, 0x71, 1, count & 0x7f);
+    }
 }
 
 /* Values that a guest would write, which random ones hardly hit. */
@@ -110,8 +167,11 @@ static void do_one_thing(struct script *script, struct fake_machine *fake)
     uint8_t what = script_byte(script);
 
     switch (what % 16) {
-    case 0: case 1: case 2: case 3:
+    case 0: case 1: case 2:
         access_bus(script, fake, BUS_PORT);
+        break;
+    case 3:
+        start_timer(script, fake);
         break;
     case 4: case 5: case 6:
         access_bus(script, fake, BUS_MMIO);
@@ -136,7 +196,8 @@ static void do_one_thing(struct script *script, struct fake_machine *fake)
         fake_wrmsr(fake, MSR_X2APIC + 0xb, 0);
         break;
     case 13:
-        fake_type(fake, script->bytes, script->left < 40 ? script->left : 40);
+        fake_type(fake, script->bytes, script->left < (what >> 4) * 4u ? script->left : (what >> 4) * 4u);
+        script_take(script, 4);
         break;
     case 14:
         fake->output_room = what & 0x80 ? SIZE_MAX : what >> 4;
@@ -144,6 +205,7 @@ static void do_one_thing(struct script *script, struct fake_machine *fake)
     default:
         machine_set_irq(&fake->machine, what >> 4, script_byte(script) & 1);
         local_apic_set_cr8(fake->machine.local_apic, what >> 4);
+        REQUIRE(local_apic_cr8(fake->machine.local_apic) == what >> 4);
         break;
     }
     if (fake->output_length > FAKE_CONSOLE_SIZE / 2)

@@ -1,5 +1,5 @@
 /* A fuzzing engine for compilers without one: calls the target with N random inputs that follow from a seed, or with the
- * files that are named. An input that breaks the target is left in a file.
+ * files that are named. An input that breaks the target is left in NAME.crash.
  *
  * usage: NAME [-runs=N] [-seed=S] [-max_len=BYTES] [FILE…]
  */
@@ -14,18 +14,18 @@
 /* Of the call that is under way. Handlers of signals and of the sanitizers have no argument for them. */
 static uint8_t input[LENGTH_LIMIT];
 static size_t input_length;
+static char crash_file[512];
 
 void __sanitizer_set_death_callback(void (*callback)(void));
 
 static void save_input(void)
 {
-    static const char name[] = "crash-input";
-    FILE *file = fopen(name, "wb");
+    FILE *file = fopen(crash_file, "wb");
 
     if (file) {
         fwrite(input, 1, input_length, file);
         fclose(file);
-        fprintf(stderr, "the input is in %s\n", name);
+        fprintf(stderr, "the input is in %s\n", crash_file);
     }
 }
 
@@ -79,6 +79,7 @@ int main(int argc, char **argv)
     uint64_t runs = 1000, seed = 1, limit = 4096;
     bool files = false;
 
+    snprintf(crash_file, sizeof crash_file, "%s.crash", argv[0]);
     __sanitizer_set_death_callback(save_input);
     signal(SIGABRT, aborted);
     for (int i = 1; i < argc; i++) {
