@@ -6,6 +6,7 @@
 #include <arch/x86_64/clock.h>
 #include <arch/x86_64/cpu_arch.h>
 #include <lib/assert.h>
+#include <object/mapping.h>
 #include <sel4/config.h>
 
 struct tcb;
@@ -46,6 +47,7 @@ struct kernel {
     unsigned cpu_count;
     struct clock_rates clock;
     struct tcb *all_threads;
+    uint64_t *asid_pools[ASID_POOL_COUNT]; /* object/asid.c */
 };
 
 extern struct kernel kernel;

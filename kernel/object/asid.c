@@ -10,16 +10,12 @@
 #include <object/cnode.h>
 #include <object/derive.h>
 
-#define POOL_COUNT   (ASID_COUNT >> ASID_POOL_BITS)
 #define POOL_ENTRIES (1u << ASID_POOL_BITS)
 #define USE_MASK     3ul
 
-/* The kernel has one name space of them. */
-static uint64_t *pools[POOL_COUNT];
-
 static uint64_t *element(unsigned asid)
 {
-    uint64_t *pool = pools[asid >> ASID_POOL_BITS];
+    uint64_t *pool = kernel.asid_pools[asid >> ASID_POOL_BITS];
 
     return pool ? &pool[asid & (POOL_ENTRIES - 1)] : NULL;
 }
@@ -84,9 +80,9 @@ void asid_pool_finalise(struct cpu *cpu, struct cap cap)
     unsigned base = mapping_asid(cap);
     uint64_t *pool = cap_object(cap);
 
-    if (pools[base >> ASID_POOL_BITS] != pool)
+    if (kernel.asid_pools[base >> ASID_POOL_BITS] != pool)
         return;
-    pools[base >> ASID_POOL_BITS] = NULL;
+    kernel.asid_pools[base >> ASID_POOL_BITS] = NULL;
     for (unsigned i = 0; i < POOL_ENTRIES; i++)
         lose(cpu, base + i, pool[i]);
 }
@@ -103,9 +99,9 @@ void asid_control_invoke(struct invocation *call)
         fail(call, seL4_TruncatedMessage);
         return;
     }
-    while (index < POOL_COUNT && pools[index])
+    while (index < ASID_POOL_COUNT && kernel.asid_pools[index])
         index++;
-    if (index == POOL_COUNT) {
+    if (index == ASID_POOL_COUNT) {
         fail(call, seL4_DeleteFirst);
         return;
     }
@@ -134,7 +130,7 @@ void asid_control_invoke(struct invocation *call)
 void asid_pool_invoke(struct invocation *call)
 {
     unsigned asid = mapping_asid(call->cap), end = asid + POOL_ENTRIES;
-    const uint64_t *pool = pools[asid >> ASID_POOL_BITS];
+    const uint64_t *pool = kernel.asid_pools[asid >> ASID_POOL_BITS];
 
     if (call->label != X86ASIDPoolAssign) {
         fail(call, seL4_IllegalOperation);
@@ -172,7 +168,7 @@ void asid_pool_invoke(struct invocation *call)
 
 void asid_install_pool(unsigned pool_index, void *pool)
 {
-    pools[pool_index] = pool;
+    kernel.asid_pools[pool_index] = pool;
 }
 
 struct cap asid_assign_boot(struct cap pml4, unsigned pool_index, unsigned entry)

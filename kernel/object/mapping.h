@@ -7,10 +7,11 @@
 
 #include <object/cap.h>
 
-#define ASID_BITS      12
-#define ASID_POOL_BITS 9
-#define ASID_COUNT     (1u << ASID_BITS)
-#define ASID_INVALID   0u
+#define ASID_BITS       12
+#define ASID_POOL_BITS  9
+#define ASID_COUNT      (1u << ASID_BITS)
+#define ASID_POOL_COUNT (ASID_COUNT >> ASID_POOL_BITS)
+#define ASID_INVALID    0u
 
 enum frame_size { FRAME_4K, FRAME_2M, FRAME_1G };
 enum frame_use { FRAME_UNMAPPED, FRAME_IN_VSPACE, FRAME_IN_EPT, FRAME_IN_IOSPACE };
