@@ -217,6 +217,19 @@ TEST(addresses_that_are_not_canonical_are_exceptions)
     EXPECT_EQ(seL4_GetMR(seL4_UserException_Number), 13);
 }
 
+TEST(thread_can_be_sent_back_to_where_it_jumped_in_vain)
+{
+    struct culprit c = provoke(e, jump_to_rax, REGISTERS(.rax = NOT_CANONICAL));
+    seL4_Word badge;
+
+    /* Which address that is depends on the processor; either way it faults again. */
+    seL4_Reply(seL4_MessageInfo_new(0, 0, 0, 0));
+    c.info = seL4_NBRecv(c.endpoint, &badge);
+    EXPECT_EQ(badge, 0xbad);
+    EXPECT(seL4_MessageInfo_get_label(c.info) == seL4_Fault_UserException
+           || seL4_MessageInfo_get_label(c.info) == seL4_Fault_VMFault);
+}
+
 static void expect_trap(struct env *e, const void *code, seL4_UserContext regs, seL4_Word number)
 {
     struct culprit c = provoke(e, code, regs);
