@@ -79,6 +79,18 @@ static void test_a_full_console_keeps_the_transmitter_full_and_loses_nothing(voi
     assert_int_equal(in(fake, LSR) & 0x60, 0x60);
 }
 
+static void test_a_guest_that_polls_sees_room_as_soon_as_there_is_some(void **state)
+{
+    struct fake_machine *fake = *state;
+
+    fake->output_room = 0;
+    out(fake, DATA, 'p');
+    assert_int_equal(in(fake, LSR) & 0x60, 0);
+    fake->output_room = SIZE_MAX;
+    assert_int_equal(in(fake, LSR) & 0x60, 0x60);
+    assert_output(fake, "p");
+}
+
 static void test_a_console_that_stays_full_costs_a_thousand_retries_a_second(void **state)
 {
     struct fake_machine *fake = *state;
@@ -377,6 +389,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_written_bytes_appear_on_the_console_at_once),
         CASE(test_a_full_console_keeps_the_transmitter_full_and_loses_nothing),
+        CASE(test_a_guest_that_polls_sees_room_as_soon_as_there_is_some),
         CASE(test_a_console_that_stays_full_costs_a_thousand_retries_a_second),
         CASE(test_with_fifos_sixteen_bytes_wait_for_the_console),
         CASE(test_clearing_the_transmitter_does_not_lose_text),

@@ -248,6 +248,7 @@ static uint8_t read_line_status(struct serial *serial)
 {
     uint8_t status = serial->overrun ? LSR_OVERRUN : 0;
 
+    transmit(serial); /* a guest that polls need not wait for the timer */
     receive(serial);
     if (serial->receiver.count > 0)
         status |= LSR_DATA_READY;
