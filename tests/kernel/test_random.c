@@ -319,7 +319,7 @@ static void make_arsenal(struct env *e, struct arsenal *a)
 
     *a = (struct arsenal) {
         .node = new_object(e, seL4_CapTableObject, RADIX),
-        .untyped = new_untyped(e, 16),
+        .untyped = new_untyped(e, e->is_ours ? 16 : 11), /* enough for all kinds, or for no second-level structure */
         .faults = new_object(e, seL4_EndpointObject, 0),
         .spares_upstream = !e->is_ours,
     };
