@@ -1,6 +1,6 @@
 #include "vmm/device.h"
 
-/* The linker gathers what DEVICE(...) defines, in no order to rely on. Weak: a program may be linked without devices. */
+/* The linker gathers what DEVICE(...) defines, in no order to rely on. Weak: a program may be linked without any. */
 extern const struct device_type __start_device_types[] __attribute__((weak));
 extern const struct device_type __stop_device_types[] __attribute__((weak));
 

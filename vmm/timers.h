@@ -31,6 +31,6 @@ void timer_cancel(struct timers *timers, struct timer *timer);
 /* The earliest deadline; false: nothing is armed. */
 bool timers_next(struct timers *timers, uint64_t *deadline);
 
-/* Calls every timer whose deadline is at or before NOW, in order of deadlines; at most as many calls as there were timers
- * armed plus a fixed bound, so that a guest cannot keep it busy by ever shorter periods. */
+/* Calls every timer whose deadline is at or before NOW, in order of deadlines; at most as many calls as there were
+ * timers armed plus a fixed bound, so that a guest cannot keep it busy by ever shorter periods. */
 void timers_run(struct timers *timers, uint64_t now);

@@ -41,7 +41,8 @@ endef
 fuzz:
 
 FUZZ_MACHINE := tests/unit/fake_machine.c vmm/device.c vmm/bus.c vmm/timers.c algorithms/vcpu.c
-FUZZ_EMULATOR := $(patsubst %,vmm/%.c,bus guest_memory alu instruction guest_walk linear emulate port_io) algorithms/vcpu.c
+FUZZ_EMULATOR := algorithms/vcpu.c \
+	$(patsubst %,vmm/%.c,bus guest_memory alu instruction guest_walk linear emulate port_io)
 
 $(eval $(call fuzz_target,fuzz_devices,$(FUZZ_MACHINE) $(sort $(wildcard vmm/devices/*.c))))
 $(eval $(call fuzz_target,fuzz_archive,beaml4-init/archive.c))

@@ -34,7 +34,7 @@ static inline uint8_t script_byte(struct script *script)
     return (uint8_t)script_take(script, 1);
 }
 
-/* Overwrites places of BYTES as the script says, until its end: mostly small offsets' numbers get values that matter. */
+/* Overwrites places of BYTES as the script says, until its end, with values that matter or any. */
 static inline void script_damage(struct script *script, uint8_t *bytes, size_t length)
 {
     static const uint64_t values[] = {

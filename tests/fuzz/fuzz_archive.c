@@ -21,8 +21,8 @@ static size_t build(struct script *script, uint8_t *bytes)
         size_t size = i == members ? 0 : script_byte(script);
 
         snprintf(name, sizeof name, i == members ? "TRAILER!!!" : "member%u", i);
-        snprintf(header, sizeof header, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", i, 0100644, 0, 0, 1,
-                 0, (unsigned)size, 0, 0, 0, 0, (unsigned)strlen(name) + 1, 0);
+        snprintf(header, sizeof header, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", i, 0100644, 0, 0,
+                 1, 0, (unsigned)size, 0, 0, 0, 0, (unsigned)strlen(name) + 1, 0);
         memcpy(bytes + length, header, 110);
         memcpy(bytes + length + 110, name, strlen(name) + 1);
         length = align4(align4(length + 110 + strlen(name) + 1) + size);

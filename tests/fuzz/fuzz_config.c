@@ -36,8 +36,8 @@ static void damage_fields(struct script *script, struct vm_config *vm)
     static const size_t fields[] = {
         offsetof(struct vm_config, name), offsetof(struct vm_config, memory_bytes), offsetof(struct vm_config, mode),
         offsetof(struct vm_config, pages), offsetof(struct vm_config, rtc), offsetof(struct vm_config, boot),
-        offsetof(struct vm_config, restart), offsetof(struct vm_config, priority), offsetof(struct vm_config, autostart),
-        offsetof(struct vm_config, kernel), offsetof(struct vm_config, initrd), offsetof(struct vm_config, cmdline),
+        offsetof(struct vm_config, restart), offsetof(struct vm_config, priority),
+        offsetof(struct vm_config, autostart), offsetof(struct vm_config, kernel), offsetof(struct vm_config, initrd), offsetof(struct vm_config, cmdline),
     };
     size_t field = fields[script_byte(script) % (sizeof fields / sizeof fields[0])];
 

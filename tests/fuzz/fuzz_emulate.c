@@ -105,11 +105,12 @@ static void set_mode(struct script *script, struct vcpu *vcpu)
 static unsigned write_code(struct script *script, uint8_t code[INSTRUCTION_MAX_BYTES])
 {
     static const char *const opcodes[] = {
-        "\x8b", "\x89", "\x8a", "\x88", "\xc7", "\xc6", "\x0f\xb6", "\x0f\xb7", "\x0f\xbe", "\x0f\xbf", "\x48\x63", "\xa1",
-        "\xa3", "\xa4", "\xa5", "\xf3\xa4", "\xf3\x48\xa5", "\xaa", "\xf3\xab", "\xac", "\xf2\xad", "\x01", "\x11", "\x19",
-        "\x29", "\x2b", "\x31", "\x21", "\x23", "\x09", "\x39", "\x3b", "\x85", "\x80", "\x81", "\x83", "\xf6", "\xf7", "\xfe",
-        "\xff", "\x87", "\x86", "\x0f\xb1", "\x0f\xc1", "\x0f\xa3", "\x0f\xab", "\x0f\xb3", "\x0f\xbb", "\x0f\xba", "\x0f\xc3",
-        "\xf0\x0f\xb1", "\x66\x89", "\x67\x8b", "\x64\x8b", "\x44\x8a", "\x4c\x0f\xbe",
+        "\x8b", "\x89", "\x8a", "\x88", "\xc7", "\xc6", "\x0f\xb6", "\x0f\xb7", "\x0f\xbe", "\x0f\xbf",
+        "\x48\x63", "\xa1", "\xa3", "\xa4", "\xa5", "\xf3\xa4", "\xf3\x48\xa5", "\xaa", "\xf3\xab", "\xac",
+        "\xf2\xad", "\x01", "\x11", "\x19", "\x29", "\x2b", "\x31", "\x21", "\x23", "\x09", "\x39", "\x3b",
+        "\x85", "\x80", "\x81", "\x83", "\xf6", "\xf7", "\xfe", "\xff", "\x87", "\x86", "\x0f\xb1",
+        "\x0f\xc1", "\x0f\xa3", "\x0f\xab", "\x0f\xb3", "\x0f\xbb", "\x0f\xba", "\x0f\xc3", "\xf0\x0f\xb1",
+        "\x66\x89", "\x67\x8b", "\x64\x8b", "\x44\x8a", "\x4c\x0f\xbe",
     };
     uint8_t how = script_byte(script);
     unsigned length = 0;
@@ -136,7 +137,8 @@ static void run_memory(struct script *script, struct guest *guest)
         if (rip + i < RAM_BYTES)
             guest->memory.region[0].host[rip + i] = code[i];
     vcpu_set(&guest->vcpu, VCPU_RIP, rip);
-    enum emulate_result result = emulate_memory_access(&guest->emulator, &guest->vcpu, DEVICE_BASE + script_take(script, 1));
+    uint64_t physical = DEVICE_BASE + script_byte(script);
+    enum emulate_result result = emulate_memory_access(&guest->emulator, &guest->vcpu, physical);
     REQUIRE(emulate_result_text(result)[0] != '?');
     uint64_t moved = vcpu_get(&guest->vcpu, VCPU_RIP) - rip;
     REQUIRE(moved <= INSTRUCTION_MAX_BYTES);

@@ -1,5 +1,5 @@
-/* A fuzzing engine for compilers without one: calls the target with N random inputs that follow from a seed, or with the
- * files that are named. An input that breaks the target is left in NAME.crash.
+/* A fuzzing engine for any compiler: calls the target with N random inputs that follow from a seed, or with the files
+ * that are named. An input that breaks the target is left in NAME.crash.
  *
  * usage: NAME [-runs=N] [-seed=S] [-max_len=BYTES] [FILE…]
  */

@@ -345,7 +345,8 @@ static void test_alarms_agree_with_a_search_second_by_second(void **state)
         m = seed & 2 ? 0xff : m;
         s = seed & 4 ? 0xff : s;
         assert_true(calendar_decode_alarm(h, m, s, binary, &alarm));
-        while ((h != 0xff && next / 3600 % 24 != h) || (m != 0xff && next / 60 % 60 != m) || (s != 0xff && next % 60 != s))
+        while ((h != 0xff && next / 3600 % 24 != h) || (m != 0xff && next / 60 % 60 != m)
+               || (s != 0xff && next % 60 != s))
             next++;
         assert_true(calendar_next_alarm(&alarm, after) == next);
     }

@@ -48,12 +48,12 @@ static void update(struct acpi_pm *pm)
         pm->status |= PM1_TIMER;
     pm->carries = carries;
     machine_set_irq(pm->machine, GSI_ACPI, pm->status & pm->enable);
-    if ((pm->enable & PM1_TIMER) && !(pm->status & PM1_TIMER))
-        timer_arm(&pm->machine->timers, &pm->carry,
-                  ticks_after(pm->created,
-                              ticks_convert_up((carries + 1) << (PM_TIMER_BITS - 1), PM_TIMER_HZ, pm->machine->tsc_hz)));
-    else
+    if (!(pm->enable & PM1_TIMER) || (pm->status & PM1_TIMER)) {
         timer_cancel(&pm->machine->timers, &pm->carry);
+        return;
+    }
+    uint64_t next = ticks_convert_up((carries + 1) << (PM_TIMER_BITS - 1), PM_TIMER_HZ, pm->machine->tsc_hz);
+    timer_arm(&pm->machine->timers, &pm->carry, ticks_after(pm->created, next));
 }
 
 static void carry_expired(void *device, uint64_t deadline)

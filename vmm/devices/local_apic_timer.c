@@ -33,8 +33,9 @@ static uint64_t elapsed(const struct local_apic_timer *timer)
 {
     uint64_t now = timer->machine->now();
     uint64_t ticks = now > timer->start ? now - timer->start : 0;
+    uint64_t undivided = ticks_convert(ticks, timer->machine->tsc_hz, LOCAL_APIC_TIMER_HZ);
 
-    return ticks_after(timer->before, ticks_convert(ticks, timer->machine->tsc_hz, LOCAL_APIC_TIMER_HZ) >> timer->shift);
+    return ticks_after(timer->before, undivided >> timer->shift);
 }
 
 /* The TSC at which elapsed() becomes COUNT. */
@@ -44,7 +45,8 @@ static uint64_t moment_of(const struct local_apic_timer *timer, uint64_t count)
 
     if (counts > UINT64_MAX >> timer->shift)
         return UINT64_MAX;
-    return ticks_after(timer->start, ticks_convert_up(counts << timer->shift, LOCAL_APIC_TIMER_HZ, timer->machine->tsc_hz));
+    counts <<= timer->shift;
+    return ticks_after(timer->start, ticks_convert_up(counts, LOCAL_APIC_TIMER_HZ, timer->machine->tsc_hz));
 }
 
 /* From here on, BEFORE says how far it has come; an end that has not been noticed yet is still to come then. */

@@ -1,5 +1,5 @@
-/* PCI configuration space by mechanism #1 with nothing behind it (PCI Local Bus 3.0, 3.2.2.3.2): the address register is
- * there, every function answers as an absent one does.
+/* PCI configuration space by mechanism #1 with nothing behind it (PCI Local Bus 3.0, 3.2.2.3.2): the address register
+ * is there, every function answers as an absent one does.
  */
 #include "vmm/device.h"
 

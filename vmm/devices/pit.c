@@ -268,7 +268,8 @@ static void load_count(struct pit *pit, struct channel *channel, uint16_t value)
         uint64_t ticks = elapsed(pit, channel);
 
         channel->next = count;
-        channel->switch_at = ticks_after(since_load(ticks) / channel->count * channel->count, channel->count + UINT64_C(1));
+        ticks = since_load(ticks) / channel->count * channel->count;
+        channel->switch_at = ticks_after(ticks, channel->count + UINT64_C(1));
     } else if (starts_by_gate(channel) && channel->triggered) {
         channel->next = count;
         channel->switch_at = UINT64_MAX;

@@ -207,7 +207,8 @@ static void set_time(struct rtc *rtc)
     struct calendar_registers registers = registers_of_cmos(rtc);
     uint64_t seconds;
 
-    rtc->running = !(rtc->cmos[CMOS_B] & B_SET) && dividers_run(rtc) && calendar_decode(&registers, format(rtc), &seconds);
+    rtc->running = !(rtc->cmos[CMOS_B] & B_SET) && dividers_run(rtc)
+        && calendar_decode(&registers, format(rtc), &seconds);
     if (!rtc->running)
         return;
     rtc->base_tsc += since(rtc, rtc->base_tsc) / tsc_hz(rtc) * tsc_hz(rtc);
