@@ -95,8 +95,11 @@ static void try_write(struct fuzz *f, seL4_Word field, seL4_Word value)
 {
     if (!f->g.env->is_ours && field == VMCS_GUEST_ACTIVITY)
         value %= 2; /* upstream's CPU hangs in the others */
+    /* Bochs does not check that long mode has protection and paging, and stops. */
     if (f->mode == GUEST_LONG && field == VMCS_GUEST_CR0)
-        value |= 0x80000001; /* Bochs does not check that long mode has protection and paging, and stops */
+        value |= 0x80000001;
+    if (f->mode != GUEST_LONG && field == VMCS_ENTRY_CONTROLS)
+        value &= ~(seL4_Word)VMX_ENTRY_LONG_MODE;
     seL4_X86_VCPU_WriteVMCS(f->g.vcpu, field, value);
 }
 
@@ -207,9 +210,9 @@ static void fuzz_mode(struct env *e, enum guest_mode mode)
     if (e->is_ours)
         EXPECT_EQ(read_gdt_limit(), gdt_limit);
 
-    GUEST_LOAD(&f->g, GUEST_LONG, guest_halt);
-    limit_run(f);
-    EXPECT_EXIT(&f->g, VMX_REASON_HLT);
+    struct guest next = new_guest(e, seL4_CapInitThreadTCB, 1);
+    GUEST_LOAD(&next, GUEST_LONG, guest_halt);
+    EXPECT_EXIT(&next, VMX_REASON_HLT);
 }
 
 TEST(random_state_in_long_mode_ends_in_results)
