@@ -2,9 +2,6 @@
 
 #include <string.h>
 
-#define WORD(reg) ((unsigned)(reg) / 64u)
-#define BIT(reg)  (UINT64_C(1) << ((unsigned)(reg) % 64u))
-
 void vcpu_init(struct vcpu *vcpu, const struct vcpu_operations *operations, void *context)
 {
     memset(vcpu, 0, sizeof *vcpu);
@@ -12,27 +9,17 @@ void vcpu_init(struct vcpu *vcpu, const struct vcpu_operations *operations, void
     vcpu->context = context;
 }
 
-uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_register reg)
+uint64_t vcpu_fetch(struct vcpu *vcpu, enum vcpu_register reg)
 {
-    if (!(vcpu->valid[WORD(reg)] & BIT(reg))) {
-        vcpu->value[reg] = vcpu->operations->read(vcpu->context, reg);
-        vcpu->valid[WORD(reg)] |= BIT(reg);
-    }
+    vcpu_provide(vcpu, reg, vcpu->operations->read(vcpu->context, reg));
     return vcpu->value[reg];
-}
-
-void vcpu_set(struct vcpu *vcpu, enum vcpu_register reg, uint64_t value)
-{
-    vcpu->value[reg] = value;
-    vcpu->valid[WORD(reg)] |= BIT(reg);
-    vcpu->dirty[WORD(reg)] |= BIT(reg);
 }
 
 void vcpu_provide(struct vcpu *vcpu, enum vcpu_register reg, uint64_t value)
 {
     vcpu->value[reg] = value;
-    vcpu->valid[WORD(reg)] |= BIT(reg);
-    vcpu->dirty[WORD(reg)] &= ~BIT(reg);
+    vcpu->valid[VCPU_MASK_WORD(reg)] |= VCPU_MASK_BIT(reg);
+    vcpu->dirty[VCPU_MASK_WORD(reg)] &= ~VCPU_MASK_BIT(reg);
 }
 
 void vcpu_forget_all(struct vcpu *vcpu)

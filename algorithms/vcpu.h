@@ -195,8 +195,25 @@ struct vcpu {
 
 void vcpu_init(struct vcpu *vcpu, const struct vcpu_operations *operations, void *context);
 
-uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_register reg);
-void vcpu_set(struct vcpu *vcpu, enum vcpu_register reg, uint64_t value);
+#define VCPU_MASK_WORD(reg) ((unsigned)(reg) / 64u)
+#define VCPU_MASK_BIT(reg)  (UINT64_C(1) << ((unsigned)(reg) % 64u))
+
+uint64_t vcpu_fetch(struct vcpu *vcpu, enum vcpu_register reg); /* for vcpu_get: asks the back end */
+
+/* Every exit does a few of these, nearly always of registers that it came with: hence inline. */
+static inline uint64_t vcpu_get(struct vcpu *vcpu, enum vcpu_register reg)
+{
+    if (vcpu->valid[VCPU_MASK_WORD(reg)] & VCPU_MASK_BIT(reg))
+        return vcpu->value[reg];
+    return vcpu_fetch(vcpu, reg);
+}
+
+static inline void vcpu_set(struct vcpu *vcpu, enum vcpu_register reg, uint64_t value)
+{
+    vcpu->value[reg] = value;
+    vcpu->valid[VCPU_MASK_WORD(reg)] |= VCPU_MASK_BIT(reg);
+    vcpu->dirty[VCPU_MASK_WORD(reg)] |= VCPU_MASK_BIT(reg);
+}
 
 /* For the back end: the value came with the exit; all registers may have changed; hands over and clears what is dirty. */
 void vcpu_provide(struct vcpu *vcpu, enum vcpu_register reg, uint64_t value);
@@ -210,6 +227,10 @@ bool vcpu_raise(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t erro
 /* External interrupts. */
 void vcpu_pend(struct vcpu *vcpu, uint8_t vector);
 void vcpu_unpend(struct vcpu *vcpu, uint8_t vector);
+static inline bool vcpu_any_pending(const struct vcpu *vcpu)
+{
+    return (vcpu->pending[0] | vcpu->pending[1] | vcpu->pending[2] | vcpu->pending[3]) != 0;
+}
 int vcpu_highest_pending(const struct vcpu *vcpu); /* -1: none */
 
 /* Past the instruction that exited; clears what blocks interrupts for one instruction where the back end has that. */

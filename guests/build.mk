@@ -7,4 +7,5 @@ build/guests/$(1).elf: guests/$(1)/$(1).S guests/pvh.ld
 	$$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,guests/pvh.ld -o $$@ $$<
 endef
 
+$(eval $(call guest,exits))
 $(eval $(call guest,poweroff))

@@ -34,6 +34,10 @@ static void choose(struct vcpu *vcpu, struct local_apic *apic, int vector)
 
 void interrupts_prepare(struct vcpu *vcpu, struct local_apic *apic)
 {
+    vcpu->want_interrupt_window = vcpu->want_nmi_window = false;
+    if (!vcpu_any_pending(vcpu) && !vcpu->nmi && !vcpu->exception.pending)
+        return;
+
     int vector = local_apic_next(apic);
 
     /* An event that has not been delivered yet comes first: it is as good as accepted by the CPU. */

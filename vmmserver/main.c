@@ -29,6 +29,7 @@ static _Noreturn void report_crash(struct vm *vm)
 
 void service_main(const struct startup *startup)
 {
+    const uint64_t begin = __builtin_ia32_rdtsc();
     struct vm *vm = calloc(1, sizeof *vm);
     const char *problem = vm ? vm_create(vm, startup) : "no memory for its monitor";
 
@@ -38,6 +39,7 @@ void service_main(const struct startup *startup)
     }
     vm->runtime.before_waiting = before_waiting;
     vm->runtime.context = &vm->console;
+    log_printf("monitor starts at tsc %lu", begin);
     hypervisor_call(SLOT_HYPERVISOR, HV_VM_RUNNING);
 
     enum runtime_end how = runtime_run(&vm->runtime);

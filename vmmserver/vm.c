@@ -73,7 +73,8 @@ static const char *make_vcpu(struct vm *vm)
     if (vm->startup->vm.mode == VM_MODE_SVM)
         problem = svm_init(&vm->svm, &vm->monitor.vcpu, &vm->monitor.machine.memory, object, SLOT_TCB, SLOT_VM_EPT_ROOT);
     else
-        problem = vmx_init(&vm->vmx, &vm->monitor.vcpu, object, SLOT_TCB, SLOT_VM_EPT_ROOT);
+        problem = vmx_init(&vm->vmx, &vm->monitor.vcpu, object, SLOT_TCB, SLOT_VM_EPT_ROOT,
+                           vm->startup->vm.kernel_features);
     if (problem)
         return problem;
     if (vm->monitor.machine.rtc_passthrough &&

@@ -3,6 +3,7 @@
 #include "algorithms/vcpu_decode.h"
 #include "vmm/vmx/registers.h"
 
+#include <sel4/beaml4.h>
 #include <sel4/vmcs.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,8 +24,10 @@
 #define SECONDARY_WANTED (VMX_SECONDARY_EPT | VMX_SECONDARY_UNRESTRICTED_GUEST)
 #define ENTRY_WANTED     (VMX_ENTRY_LOAD_DEBUG_CONTROLS | VMX_ENTRY_LOAD_PAT | VMX_ENTRY_LOAD_EFER)
 
-#define ALL_GPRS 0xffffu
-#define RSP_BIT  (1u << VCPU_RSP)
+/* The general registers that a message has; rsp is in the VMCS. */
+#define MESSAGE_GPRS (UINT64_C(0xffff) & ~VCPU_MASK_BIT(VCPU_RSP))
+
+_Static_assert(VCPU_INTERRUPTIBILITY < 64 && VCPU_MASK_WORDS == 2, "what comes with every exit is in the first word");
 
 static uint64_t read_field(const struct vmx *vmx, seL4_Word field)
 {
@@ -104,18 +107,34 @@ static bool vmx_permit_control(void *context, enum vcpu_register reg, uint64_t v
     return true;
 }
 
-/* General registers go to the kernel all at once. */
-static void write_registers(struct vmx *vmx)
+/* General registers go to the kernel all at once: with the entry where it takes them so, or before it. The tag of the
+ * entry's message, in which they have the order of seL4_VCPUContext. */
+static seL4_Word hand_over_registers(struct vmx *vmx, seL4_Word *mr)
 {
     const uint64_t *value = vmx->vcpu->value;
-    const seL4_VCPUContext registers = {
-        .eax = value[VCPU_RAX], .ebx = value[VCPU_RBX], .ecx = value[VCPU_RCX], .edx = value[VCPU_RDX],
-        .esi = value[VCPU_RSI], .edi = value[VCPU_RDI], .ebp = value[VCPU_RBP],
-        .r8 = value[VCPU_R8], .r9 = value[VCPU_R9], .r10 = value[VCPU_R10], .r11 = value[VCPU_R11],
-        .r12 = value[VCPU_R12], .r13 = value[VCPU_R13], .r14 = value[VCPU_R14], .r15 = value[VCPU_R15],
-    };
+    seL4_VCPUContext copy;
+    seL4_VCPUContext *registers =
+        vmx->enters_with_registers ? (seL4_VCPUContext *)&mr[SEL4_VMENTER_FAULT_EAX] : &copy;
 
-    seL4_X86_VCPU_WriteRegisters(vmx->object, &registers);
+    registers->eax = value[VCPU_RAX];
+    registers->ebx = value[VCPU_RBX];
+    registers->ecx = value[VCPU_RCX];
+    registers->edx = value[VCPU_RDX];
+    registers->esi = value[VCPU_RSI];
+    registers->edi = value[VCPU_RDI];
+    registers->ebp = value[VCPU_RBP];
+    registers->r8 = value[VCPU_R8];
+    registers->r9 = value[VCPU_R9];
+    registers->r10 = value[VCPU_R10];
+    registers->r11 = value[VCPU_R11];
+    registers->r12 = value[VCPU_R12];
+    registers->r13 = value[VCPU_R13];
+    registers->r14 = value[VCPU_R14];
+    registers->r15 = value[VCPU_R15];
+    if (vmx->enters_with_registers)
+        return seL4_MessageInfo_new(0, 0, 0, SEL4_VMENTER_RESULT_FAULT_LEN).words[0];
+    seL4_X86_VCPU_WriteRegisters(vmx->object, &copy);
+    return 0;
 }
 
 static void take_registers(struct vcpu *vcpu, const seL4_Word *mr)
@@ -134,11 +153,9 @@ static void take_registers(struct vcpu *vcpu, const seL4_Word *mr)
     value[VCPU_RFLAGS] = mr[SEL4_VMENTER_FAULT_RFLAGS_MR];
     value[VCPU_CR3] = mr[SEL4_VMENTER_FAULT_CR3_MR];
     value[VCPU_INTERRUPTIBILITY] = mr[SEL4_VMENTER_FAULT_GUEST_INT_MR];
-    vcpu->valid[0] |= (ALL_GPRS & ~RSP_BIT) | UINT64_C(1) << VCPU_RFLAGS | UINT64_C(1) << VCPU_CR3 |
-                      UINT64_C(1) << VCPU_INTERRUPTIBILITY;
+    vcpu->valid[0] |= MESSAGE_GPRS | VCPU_MASK_BIT(VCPU_RFLAGS) | VCPU_MASK_BIT(VCPU_CR3) |
+                      VCPU_MASK_BIT(VCPU_INTERRUPTIBILITY);
 }
-
-_Static_assert(VCPU_INTERRUPTIBILITY < 64, "the registers that come with every exit are in one word of the masks");
 
 /* What few exits have beside the message. */
 static void complete_exit(struct vmx *vmx, struct vcpu_exit *exit)
@@ -166,37 +183,41 @@ static void complete_exit(struct vmx *vmx, struct vcpu_exit *exit)
 static void vmx_run(void *context, struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct vmx *vmx = context;
-    seL4_Word rip = vcpu_get(vcpu, VCPU_RIP), primary = vmx->primary, information = vmx_encode_event(&vcpu->event);
-    seL4_Word reason = 0;
+    seL4_Word *mr = seL4_GetIPCBuffer()->msg;
+    seL4_Word rip = vcpu_get(vcpu, VCPU_RIP), primary = vmx->primary, information = 0, reason = 0, tag = 0;
+    uint64_t registers = vcpu->dirty[0] & MESSAGE_GPRS;
 
-    if (vcpu->dirty[0] & (ALL_GPRS & ~RSP_BIT))
-        write_registers(vmx);
-    vcpu->dirty[0] &= ~((ALL_GPRS & ~RSP_BIT) | UINT64_C(1) << VCPU_RIP);
-    vcpu_write_back(vcpu);
-    if (vcpu->event.has_error)
-        write_field(vmx, VMCS_ENTRY_EXCEPTION_ERROR_CODE, vcpu->event.error);
+    vcpu->dirty[0] &= ~(MESSAGE_GPRS | VCPU_MASK_BIT(VCPU_RIP));
+    if (vcpu->dirty[0] | vcpu->dirty[1])
+        vcpu_write_back(vcpu);
+    if (vcpu->event.kind != VCPU_EVENT_NONE) {
+        information = vmx_encode_event(&vcpu->event);
+        if (vcpu->event.has_error)
+            write_field(vmx, VMCS_ENTRY_EXCEPTION_ERROR_CODE, vcpu->event.error);
+    }
     if (vcpu->want_interrupt_window)
         primary |= VMX_PRIMARY_INTERRUPT_WINDOW;
     if (vcpu->want_nmi_window)
         primary |= VMX_PRIMARY_NMI_WINDOW;
+    if (registers) /* last: they lie in the message */
+        tag = hand_over_registers(vmx, mr);
 
-    struct sel4_registers io = sel4_syscall_words(seL4_SysVMEnter, 0, 0, &rip, &primary, &information, &reason, 1, 1);
+    struct sel4_registers io = sel4_syscall_words(seL4_SysVMEnter, 0, tag, &rip, &primary, &information, &reason, 1, 1);
 
-    vcpu_forget_all(vcpu);
     vcpu->value[VCPU_RIP] = rip;
-    vcpu->valid[0] |= UINT64_C(1) << VCPU_RIP;
+    vcpu->valid[0] = VCPU_MASK_BIT(VCPU_RIP);
+    vcpu->valid[1] = 0;
     if (!(information & VMX_EVENT_VALID)) /* delivered */
-        vcpu->event = (struct vcpu_event) { .kind = VCPU_EVENT_NONE };
+        vcpu->event.kind = VCPU_EVENT_NONE;
     if (io.info == SEL4_VMENTER_RESULT_NOTIF) {
-        exit->kind = VCPU_EXIT_NONE;
-        exit->notification = io.dest;
-        exit->raw_reason = VMX_REASON_EXTERNAL_INTERRUPT;
-        exit->qualification = io.dest;
-        exit->instruction_length = 0;
-        exit->guest_physical = 0;
+        *exit = (struct vcpu_exit) {
+            .kind = VCPU_EXIT_NONE,
+            .raw_reason = VMX_REASON_EXTERNAL_INTERRUPT,
+            .qualification = io.dest,
+            .notification = io.dest,
+        };
         return;
     }
-    const seL4_Word *mr = seL4_GetIPCBuffer()->msg;
     take_registers(vcpu, mr);
     vmx_decode_exit(exit, (uint32_t)reason, mr[SEL4_VMENTER_FAULT_QUALIFICATION_MR],
                     (unsigned)mr[SEL4_VMENTER_FAULT_INSTRUCTION_LEN_MR], mr[SEL4_VMENTER_FAULT_GUEST_PHYSICAL_MR]);
@@ -237,9 +258,15 @@ static const char *set_controls(struct vmx *vmx)
     return NULL;
 }
 
-const char *vmx_init(struct vmx *vmx, struct vcpu *vcpu, seL4_CPtr object, seL4_CPtr tcb, seL4_CPtr ept_root)
+const char *vmx_init(struct vmx *vmx, struct vcpu *vcpu, seL4_CPtr object, seL4_CPtr tcb, seL4_CPtr ept_root,
+                     uint32_t kernel_features)
 {
-    *vmx = (struct vmx) { .object = object, .vcpu = vcpu, .xcr0 = 1 };
+    *vmx = (struct vmx) {
+        .object = object,
+        .vcpu = vcpu,
+        .xcr0 = 1,
+        .enters_with_registers = kernel_features & SEL4_BEAML4_VMENTER_REGISTERS,
+    };
     if (seL4_X86_VCPU_SetTCB(object, tcb) != seL4_NoError)
         return "the kernel refuses to bind the virtual CPU to its thread";
     if (seL4_TCB_SetEPTRoot(tcb, ept_root) != seL4_NoError)

@@ -19,12 +19,15 @@ struct vmx {
     uint64_t cr0_shadow, cr4_shadow;
     uint64_t cr4_owned;      /* bits of CR4 that the guest changes itself */
     uint64_t xcr0;           /* as the guest set it; the real one is the kernel's */
-    bool invpcid; /* the guest can use INVPCID */
+    bool invpcid;                /* the guest can use INVPCID */
+    bool enters_with_registers;  /* SEL4_BEAML4_VMENTER_REGISTERS */
     char problem[96];
 };
 
-/* Makes OBJECT the virtual CPU of the calling thread TCB, with guest memory EPT_ROOT. NULL, or why it cannot be one. */
-const char *vmx_init(struct vmx *vmx, struct vcpu *vcpu, seL4_CPtr object, seL4_CPtr tcb, seL4_CPtr ept_root);
+/* Makes OBJECT the virtual CPU of the calling thread TCB, with guest memory EPT_ROOT. KERNEL_FEATURES: of sel4/beaml4.h.
+ * NULL, or why it cannot be one. */
+const char *vmx_init(struct vmx *vmx, struct vcpu *vcpu, seL4_CPtr object, seL4_CPtr tcb, seL4_CPtr ept_root,
+                     uint32_t kernel_features);
 
 /* The guest may set these bits of CR4 and no others. */
 void vmx_own_cr4(struct vmx *vmx, uint64_t bits);
