@@ -1,13 +1,11 @@
 /* Second-level translation (SDM 3C 29.3): tables and pages of guest-physical address spaces. Which guest uses which root
- * is the VCPU's affair; what processors remember is in arch/x86_64/vmx.h.
+ * is the VCPU's affair; what entries look like, and what processors remember of them, is in arch/x86_64/second_level.h.
  */
 #include <object/paging.h>
 
 #include <arch/x86_64/second_level.h>
 #include <lib/string.h>
 #include <object/derive.h>
-
-#define EPT_TAKEN     (1ul << 11) /* ignored by processors: tells a page without any access from no page */
 
 static bool is_root(struct cap cap)
 {
@@ -124,10 +122,11 @@ void ept_invoke(struct invocation *call)
         fail(call, seL4_IllegalOperation);
 }
 
+/* Without rights the entry keeps the address, which tells it from an empty one, and leads nowhere. */
 static uint64_t page_entry(uint64_t physical, unsigned level, unsigned rights, uint64_t attributes)
 {
     const struct second_level_format *format = second_level_format();
-    uint64_t entry = physical | EPT_TAKEN | (level != LEVEL_PAGE_TABLE ? ENTRY_LARGE : 0);
+    uint64_t entry = physical | (level != LEVEL_PAGE_TABLE ? ENTRY_LARGE : 0);
 
     entry |= format->memory_type(attributes, level);
     if (rights & RIGHT_READ)
