@@ -186,8 +186,15 @@ TEST(ept_place_is_free_after_its_page_or_table_is_unmapped_or_deleted)
     EXPECT_OK(unmap(2, table));
     EXPECT_MISSING_TABLE(map_page(new_object(e, seL4_X86_4K, 0), root, 2 * PAGE), 21);
     EXPECT_OK(unmap(2, table));
+    EXPECT_OK(map(2, table, root, 0));
+    EXPECT_OK(map_page(new_object(e, seL4_X86_4K, 0), root, PAGE)); /* it was emptied */
+
+    /* What was there before has no hold on what is there now. */
+    EXPECT_OK(seL4_X86_Page_Unmap(frame));
+    EXPECT_EQ(map_page(frame, root, PAGE), seL4_DeleteFirst);
+    EXPECT_OK(map_page(frame, root, 2 * PAGE));
+    EXPECT_OK(unmap(2, table));
     EXPECT_OK(map(2, table, root, 2 * LARGE));
-    EXPECT_OK(map_page(new_object(e, seL4_X86_4K, 0), root, 2 * LARGE + PAGE)); /* it was emptied */
     EXPECT_NUMBERED(map_page(frame, root, 0), seL4_InvalidCapability, 0);
     EXPECT_OK(seL4_X86_Page_Unmap(frame));
     EXPECT_OK(map_page(frame, root, 2 * LARGE));
