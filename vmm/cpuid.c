@@ -19,6 +19,14 @@ struct cpuid_values cpuid_host(const struct cpuid_policy *policy, uint32_t leaf,
     return policy->host(leaf, subleaf);
 }
 
+static bool vendor_is(const struct cpuid_policy *policy, const char name[12])
+{
+    struct cpuid_values leaf = policy->host(0, 0);
+
+    return memcmp(&leaf.ebx, name, 4) == 0 && memcmp(&leaf.edx, name + 4, 4) == 0
+        && memcmp(&leaf.ecx, name + 8, 4) == 0;
+}
+
 void cpuid_prepare(struct cpuid_policy *policy)
 {
     policy->host_last_basic = policy->host(0, 0).eax;
@@ -29,6 +37,7 @@ void cpuid_prepare(struct cpuid_policy *policy)
     policy->xcr0_offered = policy->xcr0_allowed & ((uint64_t)xsave.edx << 32 | xsave.eax);
     if (!(cpuid_host(policy, 1, 0).ecx & C1_XSAVE) || (~policy->xcr0_offered & (XCR0_X87 | XCR0_SSE)))
         policy->xcr0_offered = 0;
+    policy->kvm_clock = !vendor_is(policy, "GenuineIntel");
     cpuid_apply_rules(policy);
 }
 
@@ -72,24 +81,24 @@ static uint32_t xsave_bytes(const struct cpuid_policy *policy, uint64_t features
     return bytes;
 }
 
-static struct cpuid_values xsave_answer(const struct cpuid_policy *policy, const struct cpuid_guest *guest,
-                                        uint32_t subleaf)
+/* The guest runs with the kernel's XCR0, which has all that is offered, whatever it has set itself: that is what its
+ * XSAVE instructions go by, and so do the sizes here. */
+static struct cpuid_values xsave_answer(const struct cpuid_policy *policy, uint32_t subleaf)
 {
-    uint64_t offered = policy->xcr0_offered, enabled = guest->xcr0 & offered;
+    uint64_t offered = policy->xcr0_offered;
     struct cpuid_values answer = { 0 };
 
     if (offered == 0)
         return answer;
     if (subleaf == 0) {
         answer.eax = (uint32_t)offered;
-        answer.ebx = xsave_bytes(policy, enabled, false);
-        answer.ecx = xsave_bytes(policy, offered, false);
+        answer.ebx = answer.ecx = xsave_bytes(policy, offered, false);
         answer.edx = (uint32_t)(offered >> 32);
     } else if (subleaf == 1) {
         /* No XSAVES: IA32_XSS is not the guest's. */
         answer.eax = cpuid_host(policy, 0xd, 1).eax & (AD1_XSAVEOPT | AD1_XSAVEC | AD1_XGETBV_1);
         if (answer.eax & AD1_XSAVEC)
-            answer.ebx = xsave_bytes(policy, enabled, true);
+            answer.ebx = xsave_bytes(policy, offered, true);
     } else if (subleaf < 63 && (offered >> subleaf & 1)) {
         answer = cpuid_host(policy, 0xd, subleaf);
         answer.ecx &= 2; /* aligned to 64 bytes when compacted; not a supervisor state */
@@ -148,7 +157,7 @@ static struct cpuid_values signature(uint32_t last_leaf, const char text[12])
     return answer;
 }
 
-static struct cpuid_values hypervisor_answer(uint32_t leaf)
+static struct cpuid_values hypervisor_answer(const struct cpuid_policy *policy, uint32_t leaf)
 {
     switch (leaf) {
     case CPUID_HYPERVISOR:
@@ -158,7 +167,7 @@ static struct cpuid_values hypervisor_answer(uint32_t leaf)
     case CPUID_HYPERVISOR_KVM:
         return signature(CPUID_HYPERVISOR_KVM + 1, "KVMKVMKVM\0\0");
     case CPUID_HYPERVISOR_KVM + 1:
-        return (struct cpuid_values) { .eax = CPUID_KVM_NO_IO_DELAY };
+        return (struct cpuid_values) { .eax = CPUID_KVM_NO_IO_DELAY | (policy->kvm_clock ? CPUID_KVM_CLOCK : 0) };
     default:
         return (struct cpuid_values) { 0 };
     }
@@ -170,7 +179,7 @@ struct cpuid_values cpuid_answer(const struct cpuid_policy *policy, const struct
     struct cpuid_values answer;
 
     if (leaf >= CPUID_HYPERVISOR && leaf < CPUID_HYPERVISOR_END)
-        return hypervisor_answer(leaf);
+        return hypervisor_answer(policy, leaf);
     switch (leaf) {
     case 0: /* the vendor */
         answer = policy->host(0, 0);
@@ -188,7 +197,7 @@ struct cpuid_values cpuid_answer(const struct cpuid_policy *policy, const struct
     case 0xb:
         return topology_answer(subleaf);
     case 0xd:
-        return xsave_answer(policy, guest, subleaf);
+        return xsave_answer(policy, subleaf);
     case 0x15:
         return tsc_answer(policy->tsc_hz);
     case 0x16:

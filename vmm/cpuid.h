@@ -21,6 +21,7 @@ struct cpuid_policy {
     /* Filled by cpuid_prepare: an exit for CPUID is frequent enough not to ask the CPU each time. */
     uint32_t host_last_basic, host_last_extended, host_last_7;
     uint64_t xcr0_offered; /* 0: no XSAVE */
+    bool kvm_clock;        /* Linux looks for the TSC's frequency in leaf 15H on Intel's CPUs only */
     struct cpuid_values rule_answer[CPUID_RULES]; /* see vmm/cpuid_rules.c */
 };
 
@@ -28,16 +29,17 @@ struct cpuid_policy {
 struct cpuid_guest {
     bool osxsave;        /* CR4.OSXSAVE */
     bool apic_enabled;   /* IA32_APIC_BASE */
-    uint64_t xcr0;
 };
 
-/* The hypervisor's own leaves: the name, and beside it the interface of KVM with none of its services but one, so that
- * Linux uses the x2APIC without interrupt remapping and does not wait by writing to port 0x80. */
+/* The hypervisor's own leaves: the name, and beside it the interface of KVM with few of its services, so that Linux
+ * uses the x2APIC without interrupt remapping, does not wait by writing to port 0x80, and where kvm_clock is set has a
+ * clock (vmm/devices/kvm_clock.c). */
 #define CPUID_HYPERVISOR        0x40000000u /* EBX, ECX, EDX: the signature */
 #define CPUID_SIGNATURE         "beaml4beaml4"
 #define CPUID_INTERFACE_VERSION 1u          /* CPUID_HYPERVISOR + 1, EAX */
 #define CPUID_HYPERVISOR_KVM    0x40000100u
 #define CPUID_KVM_NO_IO_DELAY   (1u << 1)
+#define CPUID_KVM_CLOCK         (1u << 3 | 1u << 24) /* by its newer MSRs, and stable */
 #define CPUID_HYPERVISOR_END    0x40010000u
 
 /* Once the first members are set, before the other functions. */

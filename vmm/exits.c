@@ -184,6 +184,5 @@ void exits_init(struct monitor *monitor)
     monitor->efer_allowed = EFER_SCE | EFER_LME;
     if (cpuid_answer(&monitor->cpuid, &monitor->cpuid_guest, 0x80000001, 0).edx & CPUID_NX)
         monitor->efer_allowed |= EFER_NXE;
-    monitor->cpuid_guest.xcr0 = 1;
     exits_refresh_apic(monitor);
 }

@@ -113,7 +113,6 @@ enum fault_result exits_xsetbv(void *context, const struct vcpu_exit *exit)
     if ((uint32_t)vcpu_get(vcpu, VCPU_RCX) != 0 || !is_xcr0(monitor, value))
         return exits_raise_gp(monitor);
     vcpu_set(vcpu, VCPU_XCR0, value);
-    monitor->cpuid_guest.xcr0 = value;
     vcpu_skip(vcpu, exit->instruction_length);
     return FAULT_HANDLED;
 }

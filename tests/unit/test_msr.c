@@ -98,6 +98,7 @@ static void test_constants_and_what_may_be_written_to_them(void **state)
         { 0x00, 0, SAME }, { 0x01, 0, SAME }, { 0x17, 0, NOTHING }, { 0x3a, 1, NOTHING }, { 0x3b, 0, ANYTHING },
         { 0x8b, 0, ANYTHING }, { 0xce, 0, NOTHING }, { 0xfe, 0, NOTHING }, { 0x179, 0, NOTHING }, { 0x17a, 0, SAME },
         { 0x1d9, 0, SAME }, { 0xc0010015, 0x1000000, SAME },
+        { 0xc0010055, 0, SAME },
     };
     struct fake_machine *fake = *state;
 

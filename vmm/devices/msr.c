@@ -60,6 +60,7 @@ static const struct constant_msr {
     { 0x17a, 0, ONLY_SAME }, /* MCG_STATUS */
     { 0x1d9, 0, ONLY_SAME }, /* DEBUGCTL: no branch records, no single step on branches */
     { 0xc0010015, 1u << 24, ONLY_SAME }, /* HWCR (AMD): the TSC counts at a constant rate */
+    { 0xc0010055, 0, ONLY_SAME },        /* INT_PENDING_MSG (AMD): no C1E */
 };
 
 /* Registers that Linux tries in the expectation of a #GP on CPUs that lack them: nothing to report. */
