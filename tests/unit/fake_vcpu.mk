@@ -1,0 +1,1 @@
+FAKE_VCPU := tests/unit/fake_vcpu.c algorithms/vcpu.c
