@@ -46,9 +46,9 @@ static struct slot *receive_slot(const struct tcb *receiver, const uint64_t *buf
     return slot && slot->cap.type == CAP_NULL ? slot : NULL;
 }
 
-/* Hands over capabilities: one at most goes into the receive slot; one to the endpoint that the message comes through is
- * unwrapped, which means that the receiver gets its badge. The rest is left out from the first that cannot be handed
- * over on. Answers the part of the message tag that says what came. */
+/* Hands over capabilities: one at most goes into the receive slot; those to the endpoint that the message comes through
+ * are unwrapped, which means that the receiver gets their badges. From the first that cannot be handed over, all are
+ * left out. Answers the part of the message tag that says what came. */
 static uint64_t transfer_caps(struct slot *const *slots, unsigned count, const struct endpoint *endpoint,
                               const struct tcb *receiver, uint64_t *buffer)
 {

@@ -1,5 +1,5 @@
-/* Threads that wait on an endpoint or notification, first come first served. The link to the first one shares a word with
- * the object's state, which is 0 where nobody waits; all-zero memory is an idle object. */
+/* Threads that wait on an endpoint or notification, first come first served. The link to the first one shares a word
+ * with the object's state; all-zero memory is an idle object. */
 #pragma once
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* With a single domain nothing that can be said is without it, so that checking is all there is to do: the one entry of the
- * schedule may be given any duration but none, and its start cannot be moved. */
+/* With a single domain there is nothing to change, so that checking is all there is to do: the schedule's one entry
+ * may be given any duration but none, and its start cannot be moved. */
 #include <object/domain.h>
 
 #include <core/scheduler.h>

@@ -1,5 +1,5 @@
-/* The kernel does not drive an IOMMU. It hands out no capability to an address space of a device then, as upstream does on
- * a machine without one, so that an I/O page table is never mapped. */
+/* The kernel drives no IOMMU. Like upstream on a machine without one, it hands out no capability to an address space of
+ * a device, so that an I/O page table is never mapped. */
 #include <object/iospace.h>
 
 void iospace_invoke(struct invocation *call)

@@ -8,6 +8,16 @@ struct raw_call {
     struct sel4_registers io;
 };
 
+static inline seL4_CPtr new_endpoint(struct env *e)
+{
+    return new_object(e, seL4_EndpointObject, 0);
+}
+
+static inline seL4_CPtr new_notification(struct env *e)
+{
+    return new_object(e, seL4_NotificationObject, 0);
+}
+
 static inline seL4_Word tag(seL4_Word label, seL4_Word extra_caps, seL4_Word length)
 {
     return seL4_MessageInfo_new(label, 0, extra_caps, length).words[0];

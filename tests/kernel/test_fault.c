@@ -20,7 +20,7 @@ struct handled {
 /* A thread at one_syscall whose faults come to us with badge 0xfa. Takes the first one. */
 static struct handled make_fault(struct env *e, seL4_UserContext regs)
 {
-    struct handled h = { .endpoint = new_object(e, seL4_EndpointObject, 0) };
+    struct handled h = { .endpoint = new_endpoint(e) };
 
     h.thread = new_thread(e, badged(e, h.endpoint, 0xfa));
     start_at(h.thread, one_syscall, regs, ABOVE_ROOT);
@@ -48,8 +48,8 @@ static bool is_stopped(struct env *e, struct handled *h)
 
 static const seL4_UserContext all_registers = {
     .rax = 0x1001, .rbx = 0x1002, .rcx = 0x1003, .rdx = UNKNOWN, .rsi = 0x1005, .rdi = 0x1006, .rbp = 0x1007,
-    .r8 = 0x1008, .r9 = 0x1009, .r10 = 0x100a, .r11 = 0x100b, .r12 = 0x100c, .r13 = 0x100d, .r14 = 0x100e, .r15 = 0x100f,
-    .rflags = 0x202,
+    .r8 = 0x1008, .r9 = 0x1009, .r10 = 0x100a, .r11 = 0x100b, .r12 = 0x100c, .r13 = 0x100d, .r14 = 0x100e,
+    .r15 = 0x100f, .rflags = 0x202,
 };
 
 TEST(unknown_system_call_is_told_with_all_registers)
@@ -141,7 +141,7 @@ static void answer_without_buffer(struct env *e, struct thread *t, seL4_Word end
 
 TEST(reply_without_a_buffer_sets_four_registers)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct thread *handler = new_thread(e, 0), *t = new_thread(e, endpoint);
 
     start(handler, answer_without_buffer, endpoint, ABOVE_ROOT + 1);
@@ -240,12 +240,13 @@ TEST(nonblocking_send_to_nowhere_is_dropped)
 
 TEST(pointer_into_too_deep_a_space_is_a_depth_mismatch)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), handler = badged(e, endpoint, 0xfa);
+    seL4_CPtr endpoint = new_endpoint(e), handler = badged(e, endpoint, 0xfa);
     seL4_CPtr top = new_object(e, seL4_CapTableObject, 2), leaf = new_object(e, seL4_CapTableObject, 8);
     struct thread *t = new_thread(e, 0);
 
-    /* 2 bits, then 8 with a guard of 58: 4 more than there are. */
-    EXPECT_OK(seL4_CNode_Mint(top, 1, 2, ROOT, leaf, ROOT_DEPTH, seL4_AllRights, seL4_CNode_CapData_new(0, 56).words[0]));
+    /* 2 bits, then 8 behind a guard of 56: 2 more than there are. */
+    seL4_Word guard = seL4_CNode_CapData_new(0, 56).words[0];
+    EXPECT_OK(seL4_CNode_Mint(top, 1, 2, ROOT, leaf, ROOT_DEPTH, seL4_AllRights, guard));
     EXPECT_OK(seL4_CNode_Copy(top, 2, 2, ROOT, handler, ROOT_DEPTH, seL4_AllRights));
     EXPECT_OK(seL4_TCB_SetSpace(t->tcb, 2ul << 62, top, 0, seL4_CapInitThreadVSpace, 0));
     start_at(t, one_syscall, call_registers(seL4_SysSend, 1ul << 62 | 7, tag(0, 0, 0)), ABOVE_ROOT);
@@ -259,8 +260,8 @@ TEST(pointer_into_too_deep_a_space_is_a_depth_mismatch)
 
 TEST(receiving_from_what_cannot_be_received_from_is_a_missing_capability)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), notification = new_object(e, seL4_NotificationObject, 0);
-    seL4_CPtr bound = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), notification = new_notification(e);
+    seL4_CPtr bound = new_notification(e);
     struct thread *owner = new_thread(e, 0);
 
     EXPECT_OK(seL4_TCB_BindNotification(owner->tcb, bound));
@@ -278,7 +279,7 @@ TEST(receiving_from_what_cannot_be_received_from_is_a_missing_capability)
 
 TEST(extra_capability_that_leads_nowhere_is_a_fault_of_the_sender)
 {
-    seL4_CPtr handler = new_object(e, seL4_EndpointObject, 0), target = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr handler = new_endpoint(e), target = new_endpoint(e);
     struct thread *t = new_thread(e, badged(e, handler, 0xfa));
 
     t->buffer->caps_or_badges[0] = target;
@@ -296,7 +297,7 @@ TEST(extra_capability_that_leads_nowhere_is_a_fault_of_the_sender)
 
 TEST(reply_to_a_capability_fault_makes_the_call_anew)
 {
-    seL4_CPtr slot = new_slot(e), target = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr slot = new_slot(e), target = new_endpoint(e);
     struct handled h = make_fault(e, call_registers(seL4_SysRecv, slot, 0));
     static const seL4_Word none[4];
 
@@ -314,7 +315,7 @@ TEST(reply_to_a_capability_fault_makes_the_call_anew)
 
 TEST(fault_waits_for_a_handler_that_is_busy)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call other = raw_call(seL4_SysSend, badged(e, endpoint, 1), 0);
     struct thread *t = new_thread(e, badged(e, endpoint, 2));
 
@@ -328,7 +329,7 @@ TEST(fault_waits_for_a_handler_that_is_busy)
 
 TEST(handler_above_hears_of_a_fault_at_once)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
     struct thread *handler = new_thread(e, 0), *t = new_thread(e, endpoint);
 
@@ -341,7 +342,7 @@ TEST(handler_above_hears_of_a_fault_at_once)
 
 TEST(handler_without_a_buffer_gets_four_words)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
     struct thread *handler = start_raw(e, &receiver), *t = new_thread(e, endpoint);
 
@@ -359,7 +360,7 @@ TEST(handler_without_a_buffer_gets_four_words)
 
 TEST(handler_capability_needs_the_rights_to_send_and_to_be_answered)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct {
         seL4_CapRights_t rights;
         bool works;
@@ -389,8 +390,8 @@ TEST(handler_capability_needs_the_rights_to_send_and_to_be_answered)
 
 TEST(handler_that_is_no_endpoint_stops_the_thread)
 {
-    seL4_CPtr wrong[] = { 0, 1ul << 40, seL4_CapInitThreadTCB, new_object(e, seL4_NotificationObject, 0), new_slot(e) };
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr wrong[] = { 0, 1ul << 40, seL4_CapInitThreadTCB, new_notification(e), new_slot(e) };
+    seL4_CPtr endpoint = new_endpoint(e);
 
     for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         e->thread_count = 0;
@@ -437,7 +438,7 @@ TEST(saved_reply_capability_answers_a_fault)
 
 TEST(fault_of_a_thread_whose_handler_endpoint_is_deleted_is_reported_anew)
 {
-    seL4_CPtr old = new_object(e, seL4_EndpointObject, 0), other = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr old = new_endpoint(e), other = new_endpoint(e);
     seL4_CPtr handler = badged(e, old, 1);
     struct thread *t = new_thread(e, handler);
 

@@ -5,7 +5,7 @@
 
 TEST(message_to_a_waiting_receiver_brings_badge_tag_and_words)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0x1234);
     struct thread *t = start_raw(e, &receiver);
 
@@ -22,7 +22,7 @@ TEST(message_to_a_waiting_receiver_brings_badge_tag_and_words)
 
 TEST(message_of_a_waiting_sender_is_taken)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call sender = raw_call(seL4_SysSend, badged(e, endpoint, 7), tag(1ul << 51, 0, 4));
     struct thread *t = start_raw(e, &sender);
 
@@ -36,7 +36,7 @@ TEST(message_of_a_waiting_sender_is_taken)
 
 TEST(message_registers_beyond_the_length_are_left_alone)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
 
     for (seL4_Word length = 0; length <= 4; length++) {
         struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
@@ -59,7 +59,7 @@ static void fill(seL4_IPCBuffer *buffer, seL4_Word start)
 
 TEST(long_message_goes_through_the_ipc_buffers)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
     struct thread *t = start_raw(e, &receiver);
 
@@ -74,7 +74,7 @@ TEST(long_message_goes_through_the_ipc_buffers)
 
 TEST(length_above_the_maximum_is_cut)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
     struct thread *t = start_raw(e, &receiver);
 
@@ -88,7 +88,7 @@ TEST(length_above_the_maximum_is_cut)
 
 TEST(receiver_without_a_buffer_gets_what_fits_into_registers)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
     struct thread *t = start_raw(e, &receiver);
 
@@ -102,7 +102,7 @@ TEST(receiver_without_a_buffer_gets_what_fits_into_registers)
 
 TEST(receiver_whose_buffer_is_read_only_gets_what_fits_into_registers)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
     struct thread *t = start_raw(e, &receiver);
 
@@ -115,7 +115,7 @@ TEST(receiver_whose_buffer_is_read_only_gets_what_fits_into_registers)
 
 TEST(sender_without_a_buffer_sends_four_words)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call sender = raw_call(seL4_SysSend, endpoint, tag(3, 2, 20));
     struct thread *t = start_raw(e, &sender);
 
@@ -129,7 +129,7 @@ TEST(sender_without_a_buffer_sends_four_words)
 
 TEST(sender_whose_buffer_is_read_only_sends_all)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call sender = raw_call(seL4_SysSend, endpoint, tag(3, 0, 20));
     struct thread *t = start_raw(e, &sender);
 
@@ -141,7 +141,7 @@ TEST(sender_whose_buffer_is_read_only_sends_all)
 
 TEST(capability_counts_of_a_tag_do_not_pass_without_capabilities)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
 
     start_raw(e, &receiver);
@@ -152,7 +152,7 @@ TEST(capability_counts_of_a_tag_do_not_pass_without_capabilities)
 
 TEST(nonblocking_send_without_receiver_is_dropped)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
 
     struct sel4_registers io = raw(seL4_SysNBSend, badged(e, endpoint, 5), tag(3, 0, 4));
     EXPECT_EQ(io.info, tag(3, 0, 4));
@@ -162,7 +162,7 @@ TEST(nonblocking_send_without_receiver_is_dropped)
 
 TEST(nonblocking_send_reaches_a_waiting_receiver)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
     struct thread *t = start_raw(e, &receiver);
 
@@ -173,7 +173,7 @@ TEST(nonblocking_send_reaches_a_waiting_receiver)
 
 TEST(nonblocking_receive_of_nothing_gives_badge_0_and_nothing_else)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct sel4_registers io = raw(seL4_SysNBRecv, endpoint, 0x4321);
 
     EXPECT_EQ(io.dest, 0);
@@ -187,7 +187,7 @@ TEST(nonblocking_receive_of_nothing_gives_badge_0_and_nothing_else)
 
 TEST(nonblocking_receive_takes_from_a_waiting_sender)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call sender = raw_call(seL4_SysSend, badged(e, endpoint, 6), tag(0, 0, 1));
     struct thread *t = start_raw(e, &sender);
 
@@ -197,7 +197,7 @@ TEST(nonblocking_receive_takes_from_a_waiting_sender)
 
 TEST(senders_and_receivers_are_served_in_the_order_of_their_arrival)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call calls[3];
     struct thread *t[3];
 
@@ -221,7 +221,7 @@ TEST(senders_and_receivers_are_served_in_the_order_of_their_arrival)
 
 TEST(message_to_a_less_important_receiver_leaves_the_sender_running)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), done = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), done = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0);
     struct thread *t = start_raw(e, &receiver);
 
@@ -237,7 +237,7 @@ TEST(message_to_a_less_important_receiver_leaves_the_sender_running)
 
 TEST(endpoint_without_the_right_to_send_is_an_invalid_capability)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     seL4_CPtr readable = copy_of(e, endpoint, seL4_NoWrite);
     struct sel4_registers io = raw(seL4_SysCall, readable, tag(3, 0, 4));
 
@@ -254,7 +254,7 @@ TEST(endpoint_without_the_right_to_send_is_an_invalid_capability)
 
 TEST(suspended_threads_no_longer_stand_in_the_queue)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call calls[3];
     struct thread *t[3];
 
@@ -277,7 +277,7 @@ TEST(suspended_threads_no_longer_stand_in_the_queue)
 
 TEST(deleted_endpoint_makes_waiting_threads_do_their_call_again)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), other = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), other = new_endpoint(e);
     struct raw_call calls[3];
     struct thread *t[3];
 
@@ -300,7 +300,7 @@ TEST(deleted_endpoint_makes_waiting_threads_do_their_call_again)
 
 TEST(cancelled_badged_senders_send_again_behind_the_others)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     seL4_CPtr one = badged(e, endpoint, 1), two = badged(e, endpoint, 2);
     struct raw_call calls[4];
 
@@ -318,7 +318,7 @@ TEST(cancelled_badged_senders_send_again_behind_the_others)
 
 TEST(cancelling_badged_sends_takes_all_rights_and_a_badge)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), notification = new_notification(e);
     struct raw_call calls[2] = { raw_call(seL4_SysSend, endpoint, tag(1, 0, 0)),
                                  raw_call(seL4_SysSend, endpoint, tag(2, 0, 0)) };
 
@@ -326,15 +326,13 @@ TEST(cancelling_badged_sends_takes_all_rights_and_a_badge)
     start_raw(e, &calls[1]);
     EXPECT_OK(seL4_CNode_CancelBadgedSends(ROOT, endpoint, ROOT_DEPTH));
     EXPECT_EQ(raw(seL4_SysRecv, endpoint, 0).info, tag(1, 0, 0));
-    EXPECT_EQ(seL4_CNode_CancelBadgedSends(ROOT, copy_of(e, endpoint, seL4_NoRead), ROOT_DEPTH), seL4_IllegalOperation);
-    EXPECT_EQ(seL4_CNode_CancelBadgedSends(ROOT, copy_of(e, endpoint, seL4_NoWrite), ROOT_DEPTH), seL4_IllegalOperation);
-    EXPECT_EQ(seL4_CNode_CancelBadgedSends(ROOT, copy_of(e, endpoint, seL4_ReadWrite), ROOT_DEPTH),
-              seL4_IllegalOperation);
-    EXPECT_EQ(seL4_CNode_CancelBadgedSends(ROOT, notification, ROOT_DEPTH), seL4_IllegalOperation);
-    EXPECT_EQ(seL4_CNode_CancelBadgedSends(ROOT, new_slot(e), ROOT_DEPTH), seL4_IllegalOperation);
+    seL4_CPtr wrong[] = { copy_of(e, endpoint, seL4_NoRead), copy_of(e, endpoint, seL4_NoWrite),
+                          copy_of(e, endpoint, seL4_ReadWrite), notification, new_slot(e) };
+    for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        EXPECT_EQ(seL4_CNode_CancelBadgedSends(ROOT, wrong[i], ROOT_DEPTH), seL4_IllegalOperation);
 }
 
-/* Clients with all kinds of messages and servers that answer each, at different priorities; nothing gets lost or mixed. */
+/* Clients with messages of all lengths and servers that answer each, at different priorities: nothing gets lost. */
 #define CLIENTS  4
 #define SERVERS  2
 #define REQUESTS 300u
@@ -390,8 +388,8 @@ TEST(many_clients_and_servers_exchange_messages)
 {
     struct thread *client[CLIENTS];
 
-    exchange_endpoint = new_object(e, seL4_EndpointObject, 0);
-    exchange_done = new_object(e, seL4_EndpointObject, 0);
+    exchange_endpoint = new_endpoint(e);
+    exchange_done = new_endpoint(e);
     for (seL4_Word i = 0; i < SERVERS; i++)
         start(new_thread(e, 0), serve, 0, i == 0 ? ABOVE_ROOT : BELOW_ROOT - 1);
     for (seL4_Word i = 0; i < CLIENTS; i++) {

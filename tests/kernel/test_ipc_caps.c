@@ -36,7 +36,7 @@ static seL4_Word received(seL4_Word label, seL4_Word unwrapped, seL4_Word extra,
 
 TEST(capability_goes_into_the_receive_slot)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), gift = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), gift = new_notification(e);
     struct raw_call call;
     seL4_CPtr slot;
     struct thread *t = start_receiver(e, endpoint, &call, &slot);
@@ -55,7 +55,7 @@ TEST(capability_goes_into_the_receive_slot)
 
 TEST(capability_is_taken_from_a_waiting_sender)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), gift = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), gift = new_notification(e);
     seL4_CPtr slot = new_slot(e);
     struct raw_call call = raw_call(seL4_SysSend, endpoint, tag(3, 1, 0));
     struct thread *t = new_thread(e, 0);
@@ -69,7 +69,7 @@ TEST(capability_is_taken_from_a_waiting_sender)
 
 TEST(transferred_capability_keeps_rights_and_badge)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), gift = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), gift = new_endpoint(e);
     seL4_CPtr slot, weak = new_slot(e);
     struct raw_call call, listener = raw_call(seL4_SysRecv, gift, 0);
 
@@ -85,7 +85,7 @@ TEST(transferred_capability_keeps_rights_and_badge)
 
 TEST(capabilities_do_not_pass_without_the_right_to_grant)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), gift = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), gift = new_notification(e);
     struct raw_call call;
     seL4_CPtr slot;
 
@@ -98,7 +98,7 @@ TEST(capabilities_do_not_pass_without_the_right_to_grant)
 
 TEST(capability_to_the_endpoint_itself_arrives_as_its_badge)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call call;
     seL4_CPtr slot;
     struct thread *t = start_receiver(e, endpoint, &call, &slot);
@@ -112,7 +112,7 @@ TEST(capability_to_the_endpoint_itself_arrives_as_its_badge)
 
 TEST(three_capabilities_two_of_them_unwrapped)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), gift = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), gift = new_notification(e);
     struct raw_call call;
     seL4_CPtr slot;
     struct thread *t = start_receiver(e, endpoint, &call, &slot);
@@ -130,12 +130,12 @@ TEST(three_capabilities_two_of_them_unwrapped)
 
 TEST(second_capability_for_the_slot_ends_the_transfer)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call call;
     seL4_CPtr slot;
     struct thread *t = start_receiver(e, endpoint, &call, &slot);
 
-    seL4_CPtr first = new_object(e, seL4_EndpointObject, 0), second = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr first = new_endpoint(e), second = new_notification(e);
     seL4_CPtr third = badged(e, endpoint, 33);
 
     send_along(first, second, third);
@@ -147,7 +147,7 @@ TEST(second_capability_for_the_slot_ends_the_transfer)
 
 TEST(occupied_or_senseless_receive_slot_takes_nothing)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), gift = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), gift = new_notification(e);
     struct {
         seL4_Word root, index, depth;
     } paths[] = {
@@ -179,7 +179,7 @@ TEST(occupied_or_senseless_receive_slot_takes_nothing)
 
 TEST(unwrapping_takes_no_receive_slot)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call call;
     seL4_CPtr slot;
     struct thread *t = start_receiver(e, endpoint, &call, &slot);
@@ -195,7 +195,7 @@ TEST(unwrapping_takes_no_receive_slot)
 
 TEST(receiver_without_a_buffer_gets_no_capabilities)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call call;
     seL4_CPtr slot;
     struct thread *t = start_receiver(e, endpoint, &call, &slot);
@@ -208,7 +208,7 @@ TEST(receiver_without_a_buffer_gets_no_capabilities)
 
 TEST(capabilities_that_cannot_be_copied_do_not_travel)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), parent = new_untyped(e, 12);
+    seL4_CPtr endpoint = new_endpoint(e), parent = new_untyped(e, 12);
     seL4_CPtr child = new_slot(e), gifts[3];
     struct raw_call call;
     seL4_CPtr slot;
@@ -229,7 +229,7 @@ TEST(capabilities_that_cannot_be_copied_do_not_travel)
 
 TEST(untyped_that_was_given_away_has_no_memory_left_for_its_first_owner)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), gift = new_untyped(e, 12), made = new_slots(e, 2);
+    seL4_CPtr endpoint = new_endpoint(e), gift = new_untyped(e, 12), made = new_slots(e, 2);
     struct raw_call call;
     seL4_CPtr slot;
 
@@ -254,7 +254,7 @@ static void answer_with_cap(struct env *e, struct thread *t, seL4_Word endpoint)
 
 TEST(capability_comes_with_a_reply_where_the_receiver_may_grant)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct {
         seL4_CapRights_t client, server;
         bool comes;
@@ -264,7 +264,7 @@ TEST(capability_comes_with_a_reply_where_the_receiver_may_grant)
         { seL4_AllRights, seL4_CanRead, false },
     };
 
-    answered_cap = new_object(e, seL4_NotificationObject, 0);
+    answered_cap = new_notification(e);
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         seL4_CPtr slot = new_slot(e);
 
@@ -279,7 +279,7 @@ TEST(capability_comes_with_a_reply_where_the_receiver_may_grant)
 
 TEST(nothing_is_unwrapped_in_a_reply)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), slot = new_slot(e);
+    seL4_CPtr endpoint = new_endpoint(e), slot = new_slot(e);
 
     answered_cap = badged(e, endpoint, 5);
     start(new_thread(e, 0), answer_with_cap, endpoint, ABOVE_ROOT);

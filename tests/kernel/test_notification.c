@@ -3,7 +3,7 @@
 
 TEST(signals_that_nobody_waits_for_add_up)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e);
 
     seL4_Signal(badged(e, notification, 0x8000000000000001));
     seL4_Signal(badged(e, notification, 0x10));
@@ -16,7 +16,7 @@ TEST(signals_that_nobody_waits_for_add_up)
 
 TEST(signal_with_badge_0_wakes_as_well)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e);
 
     seL4_Signal(notification);
     EXPECT_EQ(raw(seL4_SysRecv, notification, 0).dest, 0); /* does not block */
@@ -24,7 +24,7 @@ TEST(signal_with_badge_0_wakes_as_well)
 
 TEST(signal_changes_nothing_in_the_one_who_signals)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e);
     struct sel4_registers io = raw(seL4_SysSend, notification, tag(5, 0, 4));
 
     EXPECT_EQ(io.dest, notification);
@@ -36,7 +36,7 @@ TEST(signal_changes_nothing_in_the_one_who_signals)
 
 TEST(call_on_a_notification_is_answered_with_nothing)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e);
     struct sel4_registers io = raw(seL4_SysCall, badged(e, notification, 4), tag(5, 0, 4));
 
     EXPECT_EQ(io.dest, 0);
@@ -47,7 +47,7 @@ TEST(call_on_a_notification_is_answered_with_nothing)
 
 TEST(each_signal_wakes_one_waiter_in_order)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e);
     struct raw_call calls[3];
     struct thread *t[3];
 
@@ -68,7 +68,7 @@ TEST(each_signal_wakes_one_waiter_in_order)
 
 TEST(poll_does_not_disturb_a_waiter)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e);
     struct raw_call call = raw_call(seL4_SysRecv, notification, 0);
     struct thread *t = start_raw(e, &call);
 
@@ -80,7 +80,7 @@ TEST(poll_does_not_disturb_a_waiter)
 
 TEST(notification_without_the_right_to_signal_is_an_invalid_capability)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e);
     seL4_CPtr readable = copy_of(e, notification, seL4_CanRead);
     struct sel4_registers io = raw(seL4_SysCall, readable, 0);
 
@@ -92,7 +92,7 @@ TEST(notification_without_the_right_to_signal_is_an_invalid_capability)
 
 TEST(suspended_waiter_no_longer_takes_signals)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e);
     struct raw_call calls[2] = { raw_call(seL4_SysRecv, notification, 0), raw_call(seL4_SysRecv, notification, 0) };
     struct thread *first = start_raw(e, &calls[0]), *second = start_raw(e, &calls[1]);
 
@@ -109,7 +109,7 @@ TEST(suspended_waiter_no_longer_takes_signals)
 
 TEST(deleted_notification_makes_waiters_do_their_call_again)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0), other = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e), other = new_notification(e);
     seL4_CPtr name = copy_of(e, notification, seL4_AllRights);
     struct raw_call call = raw_call(seL4_SysRecv, name, 0);
     struct thread *t = start_raw(e, &call);
@@ -135,7 +135,7 @@ TEST(deleted_notification_makes_waiters_do_their_call_again)
 
 TEST(signal_reaches_a_bound_thread_that_receives_on_an_endpoint)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), notification = new_notification(e);
     struct raw_call call = raw_call(seL4_SysRecv, endpoint, 0x321);
     struct thread *t = start_raw(e, &call);
 
@@ -152,7 +152,7 @@ TEST(signal_reaches_a_bound_thread_that_receives_on_an_endpoint)
 
 TEST(pending_signals_come_before_messages)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), notification = new_notification(e);
     struct raw_call sender = raw_call(seL4_SysSend, badged(e, endpoint, 8), tag(1, 0, 0));
 
     start_raw(e, &sender);
@@ -171,7 +171,7 @@ TEST(pending_signals_come_before_messages)
 
 TEST(signal_waits_while_the_bound_thread_calls)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), notification = new_notification(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, 0);
     struct thread *t = start_raw(e, &call);
 
@@ -191,7 +191,7 @@ TEST(signal_waits_while_the_bound_thread_calls)
 
 TEST(unbound_thread_gets_no_signal_on_its_endpoint)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), notification = new_notification(e);
     struct raw_call call = raw_call(seL4_SysRecv, endpoint, 0);
     struct thread *t = start_raw(e, &call);
 
@@ -204,7 +204,7 @@ TEST(unbound_thread_gets_no_signal_on_its_endpoint)
 
 TEST(binding_is_one_to_one)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0), other = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e), other = new_notification(e);
     struct thread *first = new_thread(e, 0), *second = new_thread(e, 0);
 
     EXPECT_OK(seL4_TCB_BindNotification(first->tcb, notification));
@@ -218,7 +218,7 @@ TEST(binding_is_one_to_one)
 
 TEST(binding_takes_an_idle_notification_with_the_right_to_wait)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0), endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr notification = new_notification(e), endpoint = new_endpoint(e);
     struct raw_call call = raw_call(seL4_SysRecv, notification, 0);
     struct thread *t = new_thread(e, 0);
 
@@ -233,7 +233,7 @@ TEST(binding_takes_an_idle_notification_with_the_right_to_wait)
 
 TEST(binding_ends_with_either_side)
 {
-    seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0), other = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr notification = new_notification(e), other = new_notification(e);
     struct thread *first = new_thread(e, 0), *second = new_thread(e, 0);
 
     EXPECT_OK(seL4_TCB_BindNotification(first->tcb, notification));

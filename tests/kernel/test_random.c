@@ -61,8 +61,8 @@ __asm__(".pushsection .text\n"
         "    ret\n"
         ".popsection");
 
-/* Arithmetic, direction, alignment check and identification flags; the nested task flag, which upstream does not clear on
- * SYSCALL. */
+/* Arithmetic, direction, alignment check and identification flags; the nested task flag, which upstream does not clear
+ * on SYSCALL. */
 #define HARMLESS_FLAGS   0x240cd5ul
 #define NESTED_TASK_FLAG 0x4000ul
 
@@ -234,8 +234,8 @@ static unsigned give(struct arsenal *a, seL4_CPtr original, seL4_CapRights_t rig
 static void make_messages(struct env *e, struct arsenal *a)
 {
     for (seL4_Word i = 1; i <= 2; i++) {
-        seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
-        seL4_CPtr notification = new_object(e, seL4_NotificationObject, 0);
+        seL4_CPtr endpoint = new_endpoint(e);
+        seL4_CPtr notification = new_notification(e);
 
         give(a, endpoint, seL4_AllRights, 0, 9);
         give(a, badged(e, endpoint, i), seL4_AllRights, 0, 9);
@@ -320,7 +320,7 @@ static void make_arsenal(struct env *e, struct arsenal *a)
     *a = (struct arsenal) {
         .node = new_object(e, seL4_CapTableObject, RADIX),
         .untyped = new_untyped(e, e->is_ours ? 16 : 11), /* enough for all kinds, or for no second-level structure */
-        .faults = new_object(e, seL4_EndpointObject, 0),
+        .faults = new_endpoint(e),
         .spares_upstream = !e->is_ours,
     };
     EXPECT_OK(seL4_CNode_Mint(ROOT, self, ROOT_DEPTH, ROOT, a->node, ROOT_DEPTH, seL4_AllRights,
@@ -343,8 +343,8 @@ static void rearm(struct env *e, struct arsenal *a)
         seL4_CNode_Copy(a->node, i, RADIX, ROOT, a->gift[i].original, ROOT_DEPTH, a->gift[i].rights);
 }
 
-/* An attacker's slots lie behind pointers whose first bit is 0; its fault handler is at 1 << 63, where it can send to it but
- * not remove it. Nor may it receive there: it could answer another's fault with the number of a system call to avoid. */
+/* An attacker's slots lie behind pointers whose first bit is 0; its fault handler is at 1 << 63, where it can send
+ * but not remove it. Nor may it receive there: it could answer another's fault with a number that is to be avoided. */
 static struct thread *new_attacker(struct env *e, struct arsenal *a, seL4_Word seed)
 {
     seL4_CPtr top = new_object(e, seL4_CapTableObject, 1);
@@ -376,7 +376,7 @@ static bool push_on(struct env *e, struct thread *const *attackers)
 
 static void expect_all_is_well(struct env *e)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call call = raw_call(seL4_SysCall, badged(e, endpoint, 5), tag(0x5a, 0, 4));
 
     start_raw(e, &call);

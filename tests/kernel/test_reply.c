@@ -5,7 +5,7 @@
 
 TEST(reply_answers_a_call_once)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call call = raw_call(seL4_SysCall, badged(e, endpoint, 3), tag(1, 0, 4));
     struct thread *t = start_raw(e, &call);
 
@@ -37,7 +37,7 @@ TEST(reply_to_nobody_does_nothing)
 
 TEST(reply_recv_answers_and_takes_the_next_message)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call calls[2];
     struct thread *t[2];
 
@@ -57,7 +57,7 @@ TEST(reply_recv_answers_and_takes_the_next_message)
 
 TEST(long_reply_goes_through_the_buffers)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, 0);
     struct thread *t = start_raw(e, &call);
 
@@ -72,7 +72,7 @@ TEST(long_reply_goes_through_the_buffers)
 
 TEST(caller_without_any_right_to_be_answered_stops)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call call = raw_call(seL4_SysCall, copy_of(e, endpoint, seL4_ReadWrite), tag(1, 0, 0));
     struct thread *t = start_raw(e, &call);
 
@@ -94,7 +94,7 @@ TEST(caller_without_any_right_to_be_answered_stops)
 
 TEST(right_to_grant_replies_is_enough_for_an_answer)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     seL4_CapRights_t rights[2] = { seL4_CapRights_new(1, 0, 0, 1), seL4_CapRights_new(0, 1, 0, 1) };
 
     for (int i = 0; i < 2; i++) {
@@ -110,7 +110,7 @@ TEST(right_to_grant_replies_is_enough_for_an_answer)
 
 TEST(receiving_again_forgets_the_caller)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, 0);
     struct thread *t = start_raw(e, &call);
 
@@ -122,7 +122,7 @@ TEST(receiving_again_forgets_the_caller)
 
 TEST(waiting_for_a_signal_keeps_the_caller)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), notification = new_object(e, seL4_NotificationObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e), notification = new_notification(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, 0);
     struct thread *t = start_raw(e, &call);
 
@@ -136,7 +136,7 @@ TEST(waiting_for_a_signal_keeps_the_caller)
 
 TEST(saved_reply_capability_answers_later)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), saved = new_slots(e, 2);
+    seL4_CPtr endpoint = new_endpoint(e), saved = new_slots(e, 2);
     struct raw_call calls[2];
     struct thread *t[2];
 
@@ -166,7 +166,7 @@ TEST(saved_reply_capability_answers_later)
 
 TEST(saved_reply_capability_answers_by_nonblocking_send)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), saved = new_slot(e);
+    seL4_CPtr endpoint = new_endpoint(e), saved = new_slot(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, 0);
     struct thread *t = start_raw(e, &call);
 
@@ -179,7 +179,7 @@ TEST(saved_reply_capability_answers_by_nonblocking_send)
 
 TEST(saving_the_caller_takes_an_empty_slot)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), saved = new_slot(e);
+    seL4_CPtr endpoint = new_endpoint(e), saved = new_slot(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, 0);
 
     start_raw(e, &call);
@@ -193,7 +193,7 @@ TEST(saving_the_caller_takes_an_empty_slot)
 
 TEST(reply_capability_moves_but_is_not_copied)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), saved = new_slot(e), to = new_slot(e);
+    seL4_CPtr endpoint = new_endpoint(e), saved = new_slot(e), to = new_slot(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, 0);
     struct thread *t = start_raw(e, &call);
 
@@ -210,7 +210,7 @@ TEST(reply_capability_moves_but_is_not_copied)
 
 TEST(deleted_reply_capability_leaves_the_caller_waiting)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), saved = new_slot(e);
+    seL4_CPtr endpoint = new_endpoint(e), saved = new_slot(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, tag(1, 0, 0));
     struct thread *t = start_raw(e, &call);
 
@@ -227,7 +227,7 @@ TEST(deleted_reply_capability_leaves_the_caller_waiting)
 
 TEST(reply_capability_vanishes_when_the_caller_stops_waiting)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), saved = new_slot(e);
+    seL4_CPtr endpoint = new_endpoint(e), saved = new_slot(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, tag(1, 0, 0));
     struct thread *t = start_raw(e, &call);
 
@@ -253,7 +253,7 @@ TEST(reply_capability_vanishes_when_the_caller_stops_waiting)
 
 TEST(reply_capability_dies_with_its_holder)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr endpoint = new_endpoint(e);
     struct raw_call receiver = raw_call(seL4_SysRecv, endpoint, 0), caller = raw_call(seL4_SysCall, endpoint, 0);
     struct thread *server = start_raw(e, &receiver), *client = start_raw(e, &caller);
 
@@ -275,7 +275,7 @@ static void answer_through(struct env *e, struct thread *t, seL4_Word saved)
 
 TEST(another_thread_answers_with_the_capability)
 {
-    seL4_CPtr endpoint = new_object(e, seL4_EndpointObject, 0), saved = new_slot(e);
+    seL4_CPtr endpoint = new_endpoint(e), saved = new_slot(e);
     struct raw_call call = raw_call(seL4_SysCall, endpoint, 0);
     struct thread *t = start_raw(e, &call), *other = new_thread(e, 0);
 
@@ -313,7 +313,7 @@ static void chain_link(struct env *e, struct thread *t, seL4_Word index)
 TEST(calls_nest)
 {
     for (seL4_Word i = 0; i < HARNESS_THREADS; i++) {
-        chain[i] = new_object(e, seL4_EndpointObject, 0);
+        chain[i] = new_endpoint(e);
         chain_saved[i] = new_slot(e);
         start(new_thread(e, 0), chain_link, i, ABOVE_ROOT + i % 3);
     }

@@ -322,7 +322,7 @@ static void yield_and_note(struct env *e, struct thread *t, seL4_Word letter)
 
 TEST(yield_lets_equals_run_in_turn)
 {
-    seL4_CPtr done = new_object(e, seL4_EndpointObject, 0);
+    seL4_CPtr done = new_endpoint(e);
     struct raw_call waker = raw_call(seL4_SysSend, done, 0);
 
     diary_length = 0;
