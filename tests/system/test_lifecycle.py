@@ -59,7 +59,7 @@ def test_an_image_without_archive_boots_and_says_so(tmp_path):
     (struct.pack("<QII", config_compiler.MAGIC, 1, 100), r"it was compiled for another version"),
     (struct.pack("<QII", config_compiler.MAGIC, 2, config_compiler.VM_RECORD.size) + bytes(3000), r"it is cut off"),
     (struct.pack("<QII", config_compiler.MAGIC, 1000, config_compiler.VM_RECORD.size), r"more machines than"),
-])
+], ids=["missing", "text", "stale", "cut-off", "too-many"])
 def test_an_unreadable_configuration_is_reported_and_services_run(tmp_path, content, reason):
     members = servers() | ({} if content is None else {config_compiler.MEMBER: content})
     with Machine.boot(pack_iso(members, tmp_path), "qemu") as machine:
@@ -111,7 +111,7 @@ def test_without_logserver_init_still_speaks(tmp_path):
 
 def test_a_service_that_faults_is_reported_with_its_fault(tmp_path):
     # timeserver's program lacks its endpoint where logserver should be.
-    members = all_members(vm("guest"), tmp_path) | {"logserver": ROOT / "build/timeserver.elf"}
+    members = servers() | {"logserver": ROOT / "build/timeserver.elf"}
     with Machine.boot(pack_iso(members, tmp_path), "qemu") as machine:
         # What init had to say in the meantime, into a ring that no one read, is not lost.
         machine.expect(IDLE)
