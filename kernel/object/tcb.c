@@ -3,6 +3,7 @@
 
 #include <api/ipc.h>
 #include <core/scheduler.h>
+#include <lib/string.h>
 #include <object/derive.h>
 #include <object/mapping.h>
 #include <object/vcpu.h>
@@ -28,6 +29,18 @@ static void unlink_thread(struct tcb *thread)
         thread->all_next->all_previous = thread->all_previous;
 }
 
+/* Until someone names the thread, it is known by who made it. */
+static void name_after(struct tcb *thread, const struct tcb *parent)
+{
+    static const char child_of[] = "child of ";
+    const unsigned prefix = sizeof child_of - 1;
+    unsigned length = memcmp(parent->name, child_of, prefix) == 0 ? 0 : prefix;
+
+    memcpy(thread->name, child_of, length);
+    for (const char *from = parent->name; *from && length + 1 < THREAD_NAME_BYTES; from++)
+        thread->name[length++] = *from;
+}
+
 void tcb_init(struct cpu *cpu, struct tcb *thread)
 {
     context_init(&thread->context);
@@ -35,6 +48,8 @@ void tcb_init(struct cpu *cpu, struct tcb *thread)
     thread->state = THREAD_INACTIVE;
     thread->time_slice = CONFIG_TIME_SLICE;
     thread->cpu = cpu->index;
+    if (cpu->current)
+        name_after(thread, cpu->current);
     link_thread(thread);
 }
 
