@@ -193,10 +193,11 @@ static void fuzz_mode(struct env *e, enum guest_mode mode)
 {
     static struct fuzz fuzz;
     struct fuzz *f = &fuzz;
-    unsigned gdt_limit = read_gdt_limit();
-    uint64_t xcr0 = read_xcr0();
 
     *f = (struct fuzz) { .g = new_guest(e, seL4_CapInitThreadTCB, 0), .random = 0x6b34 + mode, .mode = mode };
+    /* Not before it is known that there is VT-x: with UMIP, as QEMU has it, SGDT faults. */
+    unsigned gdt_limit = read_gdt_limit();
+    uint64_t xcr0 = read_xcr0();
     GUEST_LOAD(&f->g, mode, guest_halt);
     if (!(guest_write(&f->g, VMCS_PIN_CONTROLS, VMX_PIN_PREEMPTION_TIMER) & VMX_PIN_PREEMPTION_TIMER))
         skip(e, "no preemption timer");
