@@ -1,0 +1,1 @@
+$(eval $(call user_program,testmonitor,tests/monitor/main.c,runtime ipc,runtime/service.ld))
