@@ -1,5 +1,5 @@
-/* A stand-in for vmmserver that runs no guest: tests pack it as `vmmserver` to see what a monitor can do to others. What
- * it does stands in its VM's command line. */
+/* A stand-in for vmmserver that runs no guest: tests pack it as `vmmserver` to see what a monitor can do to others.
+ * What it does stands in its VM's command line. */
 #include "ipc/hypervisor.h"
 #include "ipc/time.h"
 #include "runtime/runtime.h"
@@ -96,8 +96,8 @@ static void hoard(const struct startup *startup)
     for (unsigned i = 0; slot < SLOTS && i < 4000; i++) {
         unsigned from = i % startup->vm.untyped_count;
         unsigned k = i % (sizeof kind / sizeof kind[0]);
-        if (seL4_Untyped_Retype(startup->vm.untyped[from].slot, kind[k].type, kind[k].bits, SLOT_ROOT_CNODE, 0, 32, slot,
-                                1) != seL4_NoError)
+        if (seL4_Untyped_Retype(startup->vm.untyped[from].slot, kind[k].type, kind[k].bits, SLOT_ROOT_CNODE, 0, 32,
+                                slot, 1) != seL4_NoError)
             continue;
         made++;
         /* A CNode that holds itself and the monitor's own CNodes and thread. */
@@ -155,7 +155,7 @@ static void write_startup(const struct startup *startup)
 static void call_linux(const struct startup *startup)
 {
     (void)startup;
-    __asm__ volatile("movq $60, %%rax; movq $60, %%rdx; movq %%rsp, %%rbx; syscall" : : : "rax", "rbx", "rcx", "rdx", "r11");
+    __asm__ volatile("movq %%rsp, %%rbx; syscall" : : "a"(60), "d"(60) : "rbx", "rcx", "r11");
 }
 
 static void end_in_panic(const struct startup *startup)

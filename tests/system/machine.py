@@ -142,7 +142,7 @@ class Machine:
             raise
 
     def expect(self, pattern: str, timeout: float = EXPECT_SECONDS):
-        """Waits for PATTERN (a regular expression) on the console and gives the match; fails with the end of what came."""
+        """Waits for PATTERN (a regular expression) on the console, gives the match; fails with the end of what came."""
         try:
             self.console.expect(pattern, timeout=timeout)
         except (pexpect.TIMEOUT, pexpect.EOF) as error:
