@@ -10,10 +10,11 @@ usage: ./simulate.sh [OPTION]…
 Installs what is missing (as root, from Debian's packages), builds, makes the CD image, boots it in an emulator and gives
 you its serial console: first the system's log, then the guest's console. Ctrl-\ ends the emulator.
 
-  --machine qemu    QEMU (default); offers no VT-x without hardware help, see README.md for what runs there
-  --machine bochs   Bochs, which emulates VT-x; slow (a Linux guest needs two minutes) but complete
+  --machine qemu    QEMU (default), which emulates AMD-V: a Linux guest is up in half a minute
+  --machine bochs   Bochs, which emulates VT-x: it takes two minutes
   --config FILE     the machines to run (default config/linux.toml)
-  --mode MODE       auto, vtx, svm or pv, for all machines instead of what the configuration says
+  --mode MODE       auto (hardware virtualization of either kind), vtx or svm, for all machines instead of what the
+                    configuration says; pv is not there yet
   --mem MiB         memory of the emulated computer (default 512)
   --no-build        boot what was built last
 

@@ -5,13 +5,14 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: ./test.sh [unit|tools|system|PATTERN]
+usage: ./test.sh [unit|tools|fuzz|system|PATTERN]
 
 Without an argument, every test:
   unit     algorithms and device models on this computer, under the address and undefined-behaviour sanitizers
   tools    the image packer and the configuration compiler
+  fuzz     what reads untrusted bytes, fed with random ones; the same ones each time
   system   whole boots in QEMU and Bochs, driven over the serial console
-  PATTERN  those of all three whose name contains it
+  PATTERN  those of all four whose name contains it
 
 SEL4_KERNEL=FILE runs the system tests on that kernel as well. The last line is `N passed, N failed, N skipped`.
 END
@@ -23,8 +24,8 @@ case "${1:-}" in -h|--help) usage; exit 0 ;; -*) usage >&2; exit 2 ;; esac
 need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 cd "$TOP"
 ./mkkernel.sh
-step "compiling the unit tests"
-quietly build/log/make-tests.log make -j"$(nproc)" unit-tests
+step "compiling the unit tests and fuzz targets"
+quietly build/log/make-tests.log make -j"$(nproc)" unit-tests fuzz
 
 case "${1:-}" in
     ''|system)

@@ -53,11 +53,32 @@ def run_unit(totals: Totals, pattern: str) -> None:
             totals.add("FAILED", f"unit {program.name[5:]}: runs to its end (exit status {done.returncode})", done.stderr[-4000:])
 
 
+FUZZ_RUNS = 2000
+
+
+def run_fuzz(totals: Totals, pattern: str) -> None:
+    """Every program in build/fuzz, with a fixed seed: a longer search is for other times (see tests/fuzz/build.mk)."""
+    for source in sorted((TOP / "tests/fuzz").glob("fuzz_*.c")):
+        name = f"fuzz {source.stem[5:]}: {FUZZ_RUNS} random inputs do no harm"
+        if pattern not in name:
+            continue
+        program = TOP / "build/fuzz" / source.stem
+        if not program.exists():
+            totals.add("FAILED", name, f"{program} is not built")
+            continue
+        done = subprocess.run([program, f"-runs={FUZZ_RUNS}", "-seed=1"], capture_output=True, text=True, errors="replace",
+                              cwd=TOP)
+        totals.add("ok" if done.returncode == 0 else "FAILED", name, (done.stdout + done.stderr)[-4000:] if done.returncode else "")
+
+
 def run_pytest(totals: Totals, kind: str, folder: str, pattern: str) -> None:
     """A folder of pytest files; its results come from the JUnit file, its progress straight from pytest."""
     with tempfile.TemporaryDirectory() as work:
         report = pathlib.Path(work) / "report.xml"
         command = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--junitxml={report}", folder]
+        if kind == "system":
+            # Emulators take one core each. A file's tests stay together: some share one boot.
+            command += ["-n", str(os.cpu_count()), "--dist", "loadscope"]
         if pattern:
             command += ["-k", pattern]
         # The report comes at the end; until then pytest's own lines show that something happens.
@@ -94,15 +115,17 @@ def run_pytest(totals: Totals, kind: str, folder: str, pattern: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="", help="unit, tools, system, or part of a name")
+    parser.add_argument("what", nargs="?", default="", help="unit, tools, fuzz, system, or part of a name")
     what = parser.parse_args().what
-    group = what if what in ("unit", "tools", "system") else ""
+    group = what if what in ("unit", "tools", "fuzz", "system") else ""
     pattern = "" if group else what
     totals = Totals()
     if group in ("", "unit"):
         run_unit(totals, pattern)
     if group in ("", "tools"):
         run_pytest(totals, "tools", "tests/tools", pattern)
+    if group in ("", "fuzz"):
+        run_fuzz(totals, pattern)
     if group in ("", "system"):
         run_pytest(totals, "system", "tests/system", pattern)
     print(f"{totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped")

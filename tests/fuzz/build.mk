@@ -44,7 +44,7 @@ FUZZ_MACHINE := tests/unit/fake_machine.c vmm/device.c vmm/bus.c vmm/timers.c al
 FUZZ_EMULATOR := algorithms/vcpu.c \
 	$(patsubst %,vmm/%.c,bus guest_memory alu instruction guest_walk linear emulate port_io)
 
-$(eval $(call fuzz_target,fuzz_devices,$(FUZZ_MACHINE) $(sort $(wildcard vmm/devices/*.c))))
+$(eval $(call fuzz_target,fuzz_devices,$(FUZZ_MACHINE) vmm/guest_memory.c $(sort $(wildcard vmm/devices/*.c))))
 $(eval $(call fuzz_target,fuzz_archive,beaml4-init/archive.c))
 $(eval $(call fuzz_target,fuzz_config,beaml4-init/config.c))
 $(eval $(call fuzz_target,fuzz_ring,ipc/ring.c))
