@@ -43,7 +43,7 @@ void notification_unbind(struct notification *notification);
 bool notification_take(struct notification *notification, uint64_t *badge);
 
 /* The thread no longer waits, sends or expects a reply. Its state is for the caller to set. */
-void ipc_cancel(struct cpu *cpu, struct tcb *thread);
+void ipc_cancel(struct tcb *thread);
 
 /* Gives RECEIVER the answer of SENDER through the reply capability in SLOT, which is used up. */
 void ipc_reply(struct cpu *cpu, struct tcb *sender, struct tcb *receiver, struct slot *slot, bool can_grant);
@@ -52,7 +52,7 @@ void ipc_reply(struct cpu *cpu, struct tcb *sender, struct tcb *receiver, struct
 void ipc_setup_caller(struct cpu *cpu, struct tcb *sender, struct tcb *receiver, bool can_grant);
 
 /* Deletes the reply capability to its last caller that the thread holds. */
-void ipc_delete_caller(struct cpu *cpu, struct tcb *thread);
+void ipc_delete_caller(struct tcb *thread);
 
 /* Reports FAULT of the thread to its handler; without a handler it stops, with a message on the console. */
 void fault_report(struct cpu *cpu, struct tcb *thread, const struct fault *fault);

@@ -27,7 +27,7 @@ void notification_signal(struct cpu *cpu, struct notification *notification, uin
         break;
     default:
         if (bound && bound->state == THREAD_RECEIVING) {
-            ipc_cancel(cpu, bound);
+            ipc_cancel(bound);
             wake(cpu, bound, badge);
         } else if (bound && bound->state == THREAD_IN_GUEST) {
             vcpu_leave_for_notification(cpu, bound, badge);

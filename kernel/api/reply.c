@@ -1,13 +1,12 @@
 /* Reply capabilities. A thread has a master of its own in its TCB_REPLY slot; a call derives from it the capability by
  * which the receiver answers, once. So the derivation list leads from the thread that waits to the capability, wherever
- * that has been moved. */
+ * that has been moved. Such a capability goes by slot_clear alone: nothing else hangs on it. */
 #include <api/ipc.h>
 
 #include <api/message.h>
 #include <api/wait_queue.h>
 #include <core/scheduler.h>
 #include <object/derive.h>
-#include <object/finalise.h>
 
 void ipc_setup_caller(struct cpu *cpu, struct tcb *sender, struct tcb *receiver, bool can_grant)
 {
@@ -19,9 +18,9 @@ void ipc_setup_caller(struct cpu *cpu, struct tcb *sender, struct tcb *receiver,
                 &receiver->slots[TCB_CALLER]);
 }
 
-void ipc_delete_caller(struct cpu *cpu, struct tcb *thread)
+void ipc_delete_caller(struct tcb *thread)
 {
-    slot_delete_one(cpu, &thread->slots[TCB_CALLER]);
+    slot_clear(&thread->slots[TCB_CALLER]);
 }
 
 void ipc_reply(struct cpu *cpu, struct tcb *sender, struct tcb *receiver, struct slot *slot, bool can_grant)
@@ -30,10 +29,10 @@ void ipc_reply(struct cpu *cpu, struct tcb *sender, struct tcb *receiver, struct
 
     if (receiver->fault.type == seL4_Fault_NullFault) {
         message_transfer(sender, NULL, 0, can_grant, receiver);
-        slot_delete_one(cpu, slot);
+        slot_clear(slot);
         thread_set_state(cpu, receiver, THREAD_RUNNING);
     } else {
-        slot_delete_one(cpu, slot);
+        slot_clear(slot);
         goes_on = fault_take_answer(receiver, sender);
         receiver->fault.type = seL4_Fault_NullFault;
         thread_set_state(cpu, receiver, goes_on ? THREAD_RESTART : THREAD_INACTIVE);
@@ -42,7 +41,7 @@ void ipc_reply(struct cpu *cpu, struct tcb *sender, struct tcb *receiver, struct
         schedule_possible_switch(cpu, receiver);
 }
 
-void ipc_cancel(struct cpu *cpu, struct tcb *thread)
+void ipc_cancel(struct tcb *thread)
 {
     switch (thread->state) {
     case THREAD_SENDING:
@@ -62,7 +61,7 @@ void ipc_cancel(struct cpu *cpu, struct tcb *thread)
         struct slot *answer = slot_next(&thread->slots[TCB_REPLY]);
 
         if (answer)
-            slot_delete_one(cpu, answer);
+            slot_clear(answer);
         break;
     }
     default:

@@ -173,14 +173,16 @@ static void invoke(struct cpu *cpu, uint64_t destination, uint64_t info_word, bo
     call.cap = call.slot->cap;
     call.is_call = is_call;
     call.blocking = blocking;
-    call.buffer = tcb_ipc_buffer(thread, false);
-    if (!message_extra_slots(thread, call.buffer, info, call.extra, &call.extra_count, &fault)) {
+    call.extra_count = 0;
+    if (seL4_MessageInfo_get_extraCaps(info) > 0
+        && !message_extra_slots(thread, tcb_ipc_buffer(thread, false), info, call.extra, &call.extra_count, &fault)) {
         if (blocking)
             fault_report(cpu, thread, &fault);
         return;
     }
     if (send_message(&call))
         return;
+    call.buffer = tcb_ipc_buffer(thread, false);
     call.label = seL4_MessageInfo_get_label(info);
     call.length = (unsigned)seL4_MessageInfo_get_length(info);
     if (!call.buffer && call.length > seL4_FastMessageRegisters)
@@ -197,7 +199,7 @@ static void receive(struct cpu *cpu, uint64_t source, bool blocking)
     if (slot && slot->cap.type == CAP_ENDPOINT && (cap_rights(slot->cap) & RIGHT_READ)) {
         struct cap cap = slot->cap;
 
-        ipc_delete_caller(cpu, thread);
+        ipc_delete_caller(thread);
         endpoint_receive(cpu, thread, cap, blocking);
         return;
     }

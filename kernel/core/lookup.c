@@ -3,9 +3,10 @@
 
 #include <sel4/constants.h>
 
+/* COUNT: below 64, as sizes of guards and CNodes are. */
 static uint64_t low_bits(uint64_t value, unsigned count)
 {
-    return count >= 64 ? value : value & ((1ul << count) - 1);
+    return value & ((1ul << count) - 1);
 }
 
 struct slot *lookup_bits(struct cap root, uint64_t pointer, unsigned depth, unsigned *bits_left,
@@ -19,8 +20,7 @@ struct slot *lookup_bits(struct cap root, uint64_t pointer, unsigned depth, unsi
         unsigned guard_size = cnode_guard_size(root), radix = cnode_radix(root);
         unsigned level = guard_size + radix;
 
-        if (guard_size > depth
-            || (guard_size > 0 && low_bits(pointer >> (depth - guard_size), guard_size) != root.data)) {
+        if (guard_size > depth || low_bits(pointer >> (depth - guard_size) % 64, guard_size) != root.data) {
             *failure = (struct lookup_failure) {
                 .type = seL4_GuardMismatch,
                 .bits_left = (uint8_t)depth,

@@ -55,7 +55,7 @@ void tcb_init(struct cpu *cpu, struct tcb *thread)
 
 void tcb_suspend(struct cpu *cpu, struct tcb *thread)
 {
-    ipc_cancel(cpu, thread);
+    ipc_cancel(thread);
     /* Interrupted anywhere: goes on there, and not at what last entered the kernel. */
     if (thread->state == THREAD_RUNNING)
         thread->context.fault_ip = thread->context.rip;
@@ -76,7 +76,7 @@ void tcb_restart(struct cpu *cpu, struct tcb *thread)
 
     if (!is_stopped(thread))
         return;
-    ipc_cancel(cpu, thread);
+    ipc_cancel(thread);
     if (reply->cap.type == CAP_NULL)
         slot_insert_root(reply, cap_reply(kernel_to_physical(thread), true, true));
     thread_set_state(cpu, thread, THREAD_RESTART);
