@@ -83,7 +83,8 @@ static const char *make_thread(struct process *process)
         return problem;
     if (seL4_TCB_Configure(process->tcb, SLOT_FAULT, process->root_cnode, guard(SERVICE_ROOT_CNODE_BITS),
                            process->space.root, 0, SERVICE_IPC_BUFFER, process->ipc_buffer) != seL4_NoError ||
-        seL4_TCB_BindNotification(process->tcb, process->notification) != seL4_NoError)
+        seL4_TCB_BindNotification(process->tcb, process->notification) != seL4_NoError ||
+        seL4_TCB_SetFlags(process->tcb, 0, seL4_TCBFlag_fpuDisabled).error)
         return "the kernel refused to set the thread up";
     seL4_DebugNameThread(process->tcb, process->startup.name);
     return process_give(process, SLOT_NOTIFICATION, process->notification, seL4_CanRead, 0);
