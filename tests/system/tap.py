@@ -78,7 +78,8 @@ def make_iso(kernel, root_task, directory, protocol=1, commands=""):
     shutil.copy(root_task, tree / "root.elf")
     suffix = "2" if protocol == 2 else ""
     (tree / "boot/grub/grub.cfg").write_text(
-        f"set timeout=0\nmenuentry test {{\n {commands}\n multiboot{suffix} /kernel.elf\n module{suffix} /root.elf\n boot\n}}\n")
+        f"set timeout=0\nmenuentry test {{\n {commands}\n multiboot{suffix} /kernel.elf\n"
+        f" module{suffix} /root.elf\n boot\n}}\n")
     iso = directory / "test.iso"
     subprocess.run(["grub-mkrescue", "-o", str(iso), str(tree)], check=True, capture_output=True)
     return iso

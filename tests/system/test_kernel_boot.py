@@ -96,7 +96,8 @@ def test_memory_in_many_pieces_becomes_the_largest_untypeds(tmp_path):
     run = tap.parse(boot(tmp_path, ["-cdrom", iso], "\n# done", timeout=200, memory="512"))
     assert "memory in too many pieces for bootinfo" in run.output, run.output
     names = {"bootinfo_untypeds_are_aligned_and_apart", "bootinfo_untypeds_spare_what_is_in_use",
-             "bootinfo_device_untypeds_come_first_in_address_order", "bootinfo_ram_is_most_of_what_the_firmware_reports"}
+             "bootinfo_device_untypeds_come_first_in_address_order",
+             "bootinfo_ram_is_most_of_what_the_firmware_reports"}
     assert {case.name for case in run.cases if case.passed and case.name in names} == names
 
 

@@ -108,7 +108,7 @@ static void enable_protections(void)
     if (leaf.ebx & LEAF7_EBX_FSGSBASE)
         cr4 |= CR4_FSGSBASE;
     else
-        kernel_log("the processor has no FSGSBASE instructions, which the API promises; programs that use them will fault");
+        kernel_log("the processor has no FSGSBASE instructions, as the API promises; programs that use them fault");
     if (leaf.ebx & LEAF7_EBX_SMEP)
         cr4 |= CR4_SMEP;
     if (leaf.ebx & LEAF7_EBX_SMAP)
