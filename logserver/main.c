@@ -158,6 +158,19 @@ static void receive(struct logserver *server)
         seL4_NBSend(SLOT_LOG_CLIENT_NOTIFY + server->owner, seL4_MessageInfo_new(0, 0, 0, 0));
 }
 
+/* Takes what has come in, and sends as much as the port takes without waiting. */
+static void serve(struct logserver *server)
+{
+    bool drained, sent;
+
+    receive(server);
+    do {
+        drained = drain_all(server);
+        sent = send(server);
+    } while (sent && !drained);
+    serial_tell_when_sent(&server->serial, !sent);
+}
+
 /* The server's state is too large for the stack. */
 static struct logserver the_server;
 
@@ -171,19 +184,15 @@ void service_main(const struct startup *startup)
     seL4_IRQHandler_Ack(SLOT_LOG_SERIAL_IRQ);
     for (;;) {
         seL4_Word badge = 0;
-        bool drained, sent;
 
-        do {
-            drained = drain_all(server);
-            sent = send(server);
-        } while (sent && !drained);
-        serial_tell_when_sent(&server->serial, !sent);
+        /* A byte that arrives while room in the transmitter is being reported, or the other way round, makes no edge of
+         * its own. */
+        do
+            serve(server);
+        while (serial_wants_service(&server->serial));
         seL4_Wait(SLOT_NOTIFICATION, &badge);
-        if (badge & NOTIFY_IRQ) {
-            /* Acknowledged before the port is looked at: the interrupt is an edge, and one that comes while it is
-             * masked would be lost with the port waiting for us. */
+        /* Acknowledged before the port is looked at: an edge that comes while the interrupt is masked is lost. */
+        if (badge & NOTIFY_IRQ)
             seL4_IRQHandler_Ack(SLOT_LOG_SERIAL_IRQ);
-            receive(server);
-        }
     }
 }

@@ -3,12 +3,13 @@
 #include <sel4/sel4.h>
 
 /* Registers of the 16550, with the divisor latch closed. */
-enum { DATA = 0x3f8, INTERRUPT_ENABLE = 0x3f9, FIFO_CONTROL = 0x3fa, LINE_CONTROL = 0x3fb, MODEM_CONTROL = 0x3fc,
-       LINE_STATUS = 0x3fd, SCRATCH = 0x3ff };
+enum { DATA = 0x3f8, INTERRUPT_ENABLE = 0x3f9, FIFO_CONTROL = 0x3fa, INTERRUPT_IDENTIFICATION = 0x3fa,
+       LINE_CONTROL = 0x3fb, MODEM_CONTROL = 0x3fc, LINE_STATUS = 0x3fd, SCRATCH = 0x3ff };
 
 enum { ENABLE_RECEIVED = 1, ENABLE_SENT = 2 };
 enum { STATUS_RECEIVED = 0x01, STATUS_EMPTY = 0x20 };
 
+#define NO_INTERRUPT  0x01u
 #define FIFOS_ON      0x07u /* on and emptied, an interrupt at the first byte */
 #define LINE_8N1      0x03u
 #define MODEM_READY   0x0bu /* DTR, RTS, and OUT2, which lets the interrupt out */
@@ -39,6 +40,11 @@ void serial_open(struct serial *serial, seL4_CPtr ports)
     out(serial, MODEM_CONTROL, MODEM_READY);
     serial->interrupts = ENABLE_RECEIVED;
     out(serial, INTERRUPT_ENABLE, serial->interrupts);
+}
+
+bool serial_wants_service(const struct serial *serial)
+{
+    return serial->present && !(in(serial, INTERRUPT_IDENTIFICATION) & NO_INTERRUPT);
 }
 
 bool serial_can_send(const struct serial *serial)

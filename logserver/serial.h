@@ -29,3 +29,7 @@ bool serial_receive(const struct serial *serial, uint8_t *byte);
 
 /* Whether an interrupt shall come when the transmitter has room again. */
 void serial_tell_when_sent(struct serial *serial, bool wanted);
+
+/* Whether the port is asking for an interrupt. It asks by a level, of which the interrupt controller sees the rising
+ * edge: only after a false here does the next event bring an interrupt. */
+bool serial_wants_service(const struct serial *serial);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+_Static_assert(INSTRUCTION_MAX_BYTES == WALK_CODE_BYTES, "an instruction");
+
 /* How many elements of a repeated string instruction are done before the guest can take an interrupt. */
 #define REPEAT_BATCH 64u
 
@@ -62,19 +64,9 @@ static uint64_t segment_address(struct execution *e, unsigned segment, uint64_t 
 /* The bytes at rip; fewer than INSTRUCTION_MAX_BYTES where the guest has no more there. */
 static unsigned fetch(struct execution *e)
 {
-    uint64_t address = segment_address(e, VCPU_CS, vcpu_get(e->vcpu, VCPU_RIP));
-    unsigned to_end = 4096 - (unsigned)(address % 4096), length = 0;
-    uint64_t physical;
-    uint32_t error;
+    unsigned length = walk_fetch_code(&e->space.walk, segment_address(e, VCPU_CS, vcpu_get(e->vcpu, VCPU_RIP)),
+                                      e->emulator->bytes);
 
-    while (length < INSTRUCTION_MAX_BYTES) {
-        unsigned part = length == 0 && to_end < INSTRUCTION_MAX_BYTES ? to_end : INSTRUCTION_MAX_BYTES - length;
-
-        if (walk_address(&e->space.walk, address + length, WALK_PRESENT, &physical, &error) != WALK_OK ||
-            !guest_memory_read(e->emulator->memory, physical, e->emulator->bytes + length, part))
-            break;
-        length += part;
-    }
     e->emulator->length = (uint8_t)length;
     return length;
 }

@@ -1,5 +1,7 @@
 #include "vmm/guest_walk.h"
 
+#include <string.h>
+
 #define ENTRY_PRESENT  (UINT64_C(1) << 0)
 #define ENTRY_WRITE    (UINT64_C(1) << 1)
 #define ENTRY_USER     (UINT64_C(1) << 2)
@@ -154,4 +156,26 @@ enum walk_result walk_address(struct walk_context *context, uint64_t address, en
         return WALK_OK;
     }
     return WALK_UNSUPPORTED;
+}
+
+unsigned walk_fetch_code(struct walk_context *context, uint64_t address, uint8_t bytes[WALK_CODE_BYTES])
+{
+    unsigned to_end = 4096 - (unsigned)(address % 4096), length = 0;
+
+    while (length < WALK_CODE_BYTES) {
+        unsigned part = length == 0 && to_end < WALK_CODE_BYTES ? to_end : WALK_CODE_BYTES - length;
+        uint64_t physical;
+        const void *code;
+        uint32_t error;
+
+        if (walk_address(context, address + length, WALK_PRESENT, &physical, &error) != WALK_OK ||
+            !(code = guest_memory_at(context->memory, physical, part)))
+            break;
+        if (part == WALK_CODE_BYTES) /* nearly always; a constant length spares the call */
+            memcpy(bytes, code, WALK_CODE_BYTES);
+        else
+            memcpy(bytes + length, code, part);
+        length += part;
+    }
+    return length;
 }

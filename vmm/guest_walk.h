@@ -35,3 +35,7 @@ void walk_begin(struct walk_context *context, struct vcpu *vcpu, const struct gu
 /* Translates ADDRESS into *PHYSICAL; sets accessed and dirty flags as the CPU does. *ERROR is for a page fault. */
 enum walk_result walk_address(struct walk_context *context, uint64_t address, enum walk_access access,
                               uint64_t *physical, uint32_t *error);
+
+/* The code at linear ADDRESS, which the CPU has just executed: as many bytes as can be read, up to an instruction's. */
+#define WALK_CODE_BYTES 15u
+unsigned walk_fetch_code(struct walk_context *context, uint64_t address, uint8_t bytes[WALK_CODE_BYTES]);

@@ -215,7 +215,7 @@ void schedule_and_leave(struct cpu *cpu)
     segments_load(&cpu->arch, context);
     if (context->entry == ENTRY_SYSCALL && address_is_canonical(context->rip))
         context_resume_sysret(context);
-    /* Some processors leave there a jump's target that is no address, and fault in IRETQ when they are to go back to it. */
+    /* Some processors leave there a jump's target that is no address, and fault in IRETQ when sent back to it. */
     context->rip = context_sanitise_address(context->rip);
     context_resume_iret(context);
 }

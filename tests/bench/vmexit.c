@@ -7,9 +7,24 @@
 #include "tests/kernel/guest.h"
 
 #include <sel4/beaml4.h>
+#include <sel4/vmcb.h>
 #include <stdio.h>
+#include <string.h>
 
 #define EXITS 10000u
+
+#define CPUID_BYTES 2u
+#define OUT_BYTES   1u /* to the port in dx */
+
+/* How the machine's way of running guests names the exits. */
+struct reasons {
+    seL4_Word cpuid, port;
+};
+
+static const struct reasons vtx_reasons = { VMX_REASON_CPUID, VMX_REASON_IO };
+static const struct reasons svm_reasons = { SVM_EXIT_CPUID, SVM_EXIT_IO };
+
+extern const char guest_cpuid_loop[], guest_cpuid_loop_end[], guest_out_loop[], guest_out_loop_end[];
 
 static struct env environment;
 
@@ -35,11 +50,11 @@ static void choose_memory(struct env *e)
     }
 }
 
-static bool kernel_loads_registers(struct env *e)
+static bool kernel_has(struct env *e, seL4_Uint32 feature)
 {
     const seL4_BootInfoHeader *record = sel4_bootinfo_find(e->bootinfo, SEL4_BOOTINFO_HEADER_BEAML4);
 
-    return record && ((const seL4_BootInfo_beaml4_t *)record)->features & SEL4_BEAML4_VMENTER_REGISTERS;
+    return record && ((const seL4_BootInfo_beaml4_t *)record)->features & feature;
 }
 
 /* The message registers are those of the last exit, or the first entry's. INFO: what goes with them. */
@@ -53,10 +68,14 @@ static void enter(struct env *e, seL4_Word info, seL4_Word reason)
              seL4_GetMR(SEL4_VMENTER_CALL_EIP_MR));
 }
 
-static void skip_instruction(void)
+/* LENGTH: where the processor does not tell, as some with AMD-V. */
+static void skip_instruction(seL4_Word length)
 {
-    seL4_SetMR(SEL4_VMENTER_CALL_EIP_MR, seL4_GetMR(SEL4_VMENTER_CALL_EIP_MR) +
-                                             seL4_GetMR(SEL4_VMENTER_FAULT_INSTRUCTION_LEN_MR));
+    seL4_Word told = seL4_GetMR(SEL4_VMENTER_FAULT_INSTRUCTION_LEN_MR);
+
+    if (told != 0)
+        length = told;
+    seL4_SetMR(SEL4_VMENTER_CALL_EIP_MR, seL4_GetMR(SEL4_VMENTER_CALL_EIP_MR) + length);
 }
 
 /* Up to the first exit, which is not measured. */
@@ -76,12 +95,12 @@ static void report(const char *name, uint64_t ticks)
     seL4_DebugPutString(line);
 }
 
-static void measure_skipped(struct guest *g, const char *name, seL4_Word reason)
+static void measure_skipped(struct guest *g, const char *name, seL4_Word reason, seL4_Word length)
 {
     begin(g, reason);
     uint64_t start = read_tsc();
     for (unsigned i = 0; i < EXITS; i++) {
-        skip_instruction();
+        skip_instruction(length);
         enter(g->env, 0, reason);
     }
     report(name, read_tsc() - start);
@@ -95,27 +114,27 @@ static void answer_cpuid(void)
     seL4_SetMR(SEL4_VMENTER_FAULT_EBX, 0x756e6547);
     seL4_SetMR(SEL4_VMENTER_FAULT_ECX, 0x6c65746e);
     seL4_SetMR(SEL4_VMENTER_FAULT_EDX, 0x49656e69);
-    skip_instruction();
+    skip_instruction(CPUID_BYTES);
 }
 
 /* With the registers in seL4_VMEnter's own message. */
-static void measure_answered(struct guest *g)
+static void measure_answered(struct guest *g, seL4_Word reason)
 {
     seL4_Word info = seL4_MessageInfo_new(0, 0, 0, SEL4_VMENTER_RESULT_FAULT_LEN).words[0];
 
-    begin(g, VMX_REASON_CPUID);
+    begin(g, reason);
     uint64_t start = read_tsc();
     for (unsigned i = 0; i < EXITS; i++) {
         answer_cpuid();
-        enter(g->env, info, VMX_REASON_CPUID);
+        enter(g->env, info, reason);
     }
     report("cpuid", read_tsc() - start);
 }
 
 /* With a system call of its own for them, which takes the place of the message. */
-static void measure_answered_by_writing_registers(struct guest *g)
+static void measure_answered_by_writing_registers(struct guest *g, seL4_Word reason)
 {
-    begin(g, VMX_REASON_CPUID);
+    begin(g, reason);
     uint64_t start = read_tsc();
     for (unsigned i = 0; i < EXITS; i++) {
         seL4_Word position[3];
@@ -129,30 +148,62 @@ static void measure_answered_by_writing_registers(struct guest *g)
         seL4_X86_VCPU_WriteRegisters(g->vcpu, &registers);
         for (int word = 0; word < 3; word++)
             seL4_SetMR(word, position[word]);
-        enter(g->env, 0, VMX_REASON_CPUID);
+        enter(g->env, 0, reason);
     }
     report("cpuid", read_tsc() - start);
 }
 
+/* As Linux has them: different from the kernel's. */
+#define GUEST_STAR  0x0023001000000000
+#define GUEST_LSTAR 0xffffffff81800000
+#define GUEST_FMASK 0x257fd5
+
+static void load_vtx(struct guest *g, const char *start, const char *end)
+{
+    struct env *e = g->env;
+
+    guest_load(g, GUEST_LONG, start, end);
+    EXPECT_OK(seL4_X86_VCPU_WriteMSR(g->vcpu, 0xc0000081, GUEST_STAR).error);
+    EXPECT_OK(seL4_X86_VCPU_WriteMSR(g->vcpu, 0xc0000082, GUEST_LSTAR).error);
+    EXPECT_OK(seL4_X86_VCPU_WriteMSR(g->vcpu, 0xc0000084, GUEST_FMASK).error);
+}
+
+/* In 32-bit protected mode; the programs are the same code there. */
+static void load_svm(struct guest *g, const char *start, const char *end)
+{
+    struct env *e = g->env;
+    const seL4_Word words[] = {
+        VMCB_CS + VMCB_LIMIT, 0xffffffff, VMCB_CS + VMCB_ATTRIBUTES, 0xc9b,
+        VMCB_SS + VMCB_LIMIT, 0xffffffff, VMCB_SS + VMCB_ATTRIBUTES, 0xc93,
+        VMCB_CR0, 0x11, VMCB_RFLAGS, 2, VMCB_RSP, GUEST_STACK, VMCB_DR7, 0x400, VMCB_DR6, 0xffff0ff0,
+        VMCB_PAT, 0x0007040600070406, VMCB_STAR, GUEST_STAR, VMCB_LSTAR, GUEST_LSTAR, VMCB_FMASK, GUEST_FMASK,
+        VMCB_INTERCEPT_1, SVM_INTERCEPT_CPUID,
+    };
+
+    memcpy(g->memory + GUEST_CODE, start, (size_t)(end - start));
+    EXPECT_OK(sel4_vcpu_write_vmcb(g->vcpu, sizeof words / sizeof *words, words));
+    g->rip = GUEST_CODE;
+}
+
 static void run(struct env *e)
 {
-    e->has_vtx = true;
+    bool is_svm = kernel_has(e, SEL4_BEAML4_SVM);
+    void (*load)(struct guest *, const char *, const char *) = is_svm ? load_svm : load_vtx;
+    const struct reasons *reasons = is_svm ? &svm_reasons : &vtx_reasons;
+
+    e->has_vtx = true; /* or AMD-V: new_guest goes by it */
     /* As monitors are: compiled without vector registers, which then stay the guest's. */
     EXPECT_OK(seL4_TCB_SetFlags(seL4_CapInitThreadTCB, 0, seL4_TCBFlag_fpuDisabled).error);
     struct guest g = new_guest(e, seL4_CapInitThreadTCB, 0);
-    /* As Linux has them: different from the kernel's. */
-    EXPECT_OK(seL4_X86_VCPU_WriteMSR(g.vcpu, 0xc0000081, 0x0023001000000000).error);
-    EXPECT_OK(seL4_X86_VCPU_WriteMSR(g.vcpu, 0xc0000082, 0xffffffff81800000).error);
-    EXPECT_OK(seL4_X86_VCPU_WriteMSR(g.vcpu, 0xc0000084, 0x257fd5).error);
 
-    GUEST_LOAD(&g, GUEST_LONG, guest_cpuid_loop);
-    if (kernel_loads_registers(e))
-        measure_answered(&g);
+    load(&g, guest_cpuid_loop, guest_cpuid_loop_end);
+    if (kernel_has(e, SEL4_BEAML4_VMENTER_REGISTERS))
+        measure_answered(&g, reasons->cpuid);
     else
-        measure_answered_by_writing_registers(&g);
-    measure_skipped(&g, "cpuid-skip", VMX_REASON_CPUID);
-    GUEST_LOAD(&g, GUEST_LONG, guest_out_loop);
-    measure_skipped(&g, "out", VMX_REASON_IO);
+        measure_answered_by_writing_registers(&g, reasons->cpuid);
+    measure_skipped(&g, "cpuid-skip", reasons->cpuid, CPUID_BYTES);
+    load(&g, guest_out_loop, guest_out_loop_end);
+    measure_skipped(&g, "out", reasons->port, OUT_BYTES);
 }
 
 void root_main(const seL4_BootInfo *bootinfo)

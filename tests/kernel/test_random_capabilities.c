@@ -141,9 +141,11 @@ static void live_through(struct env *e, uint64_t seed, uint64_t sum)
     struct run r = { .e = e, .history = history(seed), .first = new_slots(e, SLOTS), .spare = new_slot(e) };
 
     for (unsigned i = 0; i < STEPS; i++) {
-        if (i % 4 == 0)
-            note_answer(&r.history, seL4_Untyped_Retype(e->untyped, seL4_UntypedObject, 12 + draw(&r.history, 2), ROOT,
-                                                        0, 0, any_slot(&r), 1));
+        if (i % 4 == 0) {
+            seL4_CPtr slot = any_slot(&r);
+            seL4_Word bits = 12 + draw(&r.history, 2);
+            note_answer(&r.history, seL4_Untyped_Retype(e->untyped, seL4_UntypedObject, bits, ROOT, 0, 0, slot, 1));
+        }
         if (draw(&r.history, 3) == 0)
             note_answer(&r.history, seL4_CNode_Delete(ROOT, any_slot(&r), ROOT_DEPTH));
         note_answer(&r.history, step(&r));

@@ -76,7 +76,9 @@ static void make(struct run *r)
         seL4_X86_PageTableObject, seL4_X86_PageDirectoryObject, seL4_X86_PageDirectoryObject, seL4_X86_PDPTObject,
     };
 
-    note_answer(&r->history, seL4_Untyped_Retype(r->memory, types[draw(&r->history, 8)], 0, ROOT, 0, 0, any_slot(r), 1));
+    seL4_CPtr slot = any_slot(r);
+    seL4_Word type = types[draw(&r->history, 8)];
+    note_answer(&r->history, seL4_Untyped_Retype(r->memory, type, 0, ROOT, 0, 0, slot, 1));
 }
 
 static void step(struct run *r)

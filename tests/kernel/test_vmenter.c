@@ -47,6 +47,26 @@ TEST(cpuid_exits_with_all_registers_and_goes_on_with_the_monitors)
         EXPECT_EQ(g.word[SEL4_VMENTER_FAULT_EAX + i], ~i << 32);
 }
 
+TEST(registers_come_with_the_entry_where_the_kernel_says_so)
+{
+    struct guest g = new_root_guest(e);
+
+    if (!e->is_ours)
+        skip(e, "upstream does not look at the message's length");
+    GUEST_LOAD(&g, GUEST_LONG, guest_cpuid);
+    EXPECT_EXIT(&g, VMX_REASON_CPUID);
+    guest_skip(&g);
+    seL4_SetMR(SEL4_VMENTER_CALL_EIP_MR, g.rip);
+    for (int i = 0; i < 15; i++)
+        seL4_SetMR(SEL4_VMENTER_FAULT_EAX + i, 0x7000u + (seL4_Word)i);
+    seL4_Word info = seL4_MessageInfo_new(0, 0, 0, SEL4_VMENTER_RESULT_FAULT_LEN).words[0];
+    struct sel4_registers io = sel4_syscall_buffered(seL4_SysVMEnter, 0, info, 1, 1);
+    EXPECT_EQ(io.info, SEL4_VMENTER_RESULT_FAULT);
+    EXPECT_EQ(seL4_GetMR(SEL4_VMENTER_FAULT_REASON_MR), VMX_REASON_VMCALL);
+    for (int i = 0; i < 15; i++)
+        EXPECT_EQ(seL4_GetMR(SEL4_VMENTER_FAULT_EAX + i), 0x7000u + (seL4_Word)i);
+}
+
 TEST(real_mode_guest_runs_and_its_ports_exit)
 {
     struct guest g = new_root_guest(e);
@@ -278,6 +298,36 @@ TEST(port_capability_that_was_enabled_before_the_first_entry_can_still_be_taken_
     EXPECT_OK(seL4_X86_VCPU_EnableIOPort(g.vcpu, ports, 0x81, 0x81));
     EXPECT_OK(seL4_CNode_Delete(ROOT, ports, ROOT_DEPTH));
     EXPECT_EXIT(&g, VMX_REASON_IO);
+}
+
+/* There are 1023 VPIDs; each VCPU that gets ports takes one. */
+TEST(vcpu_that_loses_its_vpid_to_others_loses_its_ports)
+{
+    enum { OTHERS = 1023, AT_ONCE = 93 };
+    struct guest g = new_root_guest(e);
+    seL4_CPtr ports = issue_ports(e, 0x80, 0x81), others_ports = issue_ports(e, 0x82, 0x83);
+    seL4_CPtr other = new_slots(e, OTHERS);
+
+    if (!e->is_ours)
+        skip(e, "upstream gives VPIDs to guests that run");
+    GUEST_LOAD(&g, GUEST_LONG, guest_ports);
+    EXPECT_OK(seL4_X86_VCPU_EnableIOPort(g.vcpu, ports, 0x80, 0x81));
+    EXPECT_EXIT(&g, VMX_REASON_VMCALL);
+    guest_skip(&g);
+    for (unsigned i = 0; i < OTHERS; i += AT_ONCE) {
+        EXPECT_OK(seL4_Untyped_Retype(e->untyped, seL4_X86_VCPUObject, 0, ROOT, 0, 0, other + i, AT_ONCE));
+        for (unsigned j = i; j < i + AT_ONCE; j++) {
+            EXPECT_OK(seL4_X86_VCPU_EnableIOPort(other + j, others_ports, 0x82, 0x83));
+            if (i + j == 0) {
+                EXPECT_EXIT(&g, VMX_REASON_VMCALL);
+                guest_skip(&g);
+            }
+        }
+    }
+    EXPECT_EXIT(&g, VMX_REASON_IO);
+    EXPECT_EQ(g.MR(QUALIFICATION_MR) >> 16, 0x80);
+    EXPECT_OK(seL4_X86_VCPU_EnableIOPort(g.vcpu, ports, 0x80, 0x81));
+    EXPECT_EXIT(&g, VMX_REASON_VMCALL);
 }
 
 TEST(vector_registers_of_guest_and_monitor_are_apart)

@@ -43,6 +43,22 @@ static void witness(const struct startup *startup)
     }
 }
 
+/* Its guest prints without end what it has heard last; a 'q' ends it. */
+static void chatter(const struct startup *startup)
+{
+    char line[] = "chatter .\r\n";
+
+    for (;;) {
+        if (ring_waiting(startup->vm.console_output) == 0) {
+            ring_write(startup->vm.console_output, line, sizeof line - 1);
+            seL4_Signal(SLOT_LOG_NOTIFY);
+        }
+        if (ring_read(startup->vm.console_input, &line[8], 1) == 1 && line[8] == 'q')
+            return;
+        seL4_Yield();
+    }
+}
+
 /* Requests that there are not, with every length and with capabilities, to everyone that can be asked. */
 static void babble(const struct startup *startup)
 {
@@ -170,8 +186,9 @@ void service_main(const struct startup *startup)
         const char *name;
         void (*run)(const struct startup *startup);
     } behaviour[] = {
-        { "witness", witness },       { "babble", babble },         { "scribble", scribble },
-        { "hoard", hoard },           { "throw away", throw_away }, { "spin", spin },
+        { "witness", witness },       { "chatter", chatter },       { "babble", babble },
+        { "scribble", scribble },     { "hoard", hoard },           { "throw away", throw_away },
+        { "spin", spin },
         { "write null", write_null }, { "write code", write_code }, { "write startup", write_startup },
         { "panic", end_in_panic },    { "call linux", call_linux }, { "overflow stack", overflow_stack },
     };

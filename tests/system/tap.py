@@ -70,15 +70,16 @@ def run_qemu(kernel, root_task, timeout=120, extra=()):
         return parse(wait_for_end(process, serial, timeout))
 
 
-def make_iso(kernel, root_task, directory, protocol=1):
-    """A CD on which GRUB boots KERNEL by Multiboot 1 or 2 with ROOT_TASK as its module."""
+def make_iso(kernel, root_task, directory, protocol=1, commands=""):
+    """A CD on which GRUB, after COMMANDS, boots KERNEL by Multiboot 1 or 2 with ROOT_TASK as its module."""
     tree = directory / "iso"
     (tree / "boot/grub").mkdir(parents=True)
     shutil.copy(kernel, tree / "kernel.elf")
     shutil.copy(root_task, tree / "root.elf")
     suffix = "2" if protocol == 2 else ""
     (tree / "boot/grub/grub.cfg").write_text(
-        f"set timeout=0\nmenuentry test {{\n multiboot{suffix} /kernel.elf\n module{suffix} /root.elf\n boot\n}}\n")
+        f"set timeout=0\nmenuentry test {{\n {commands}\n multiboot{suffix} /kernel.elf\n"
+        f" module{suffix} /root.elf\n boot\n}}\n")
     iso = directory / "test.iso"
     subprocess.run(["grub-mkrescue", "-o", str(iso), str(tree)], check=True, capture_output=True)
     return iso

@@ -1,6 +1,6 @@
 """The kernel's own test program (tests/kernel), each of its cases as one test here.
 
-It runs once in QEMU and once in Bochs, which has VT-x. A case passes where it failed in neither and ran in at least one.
+It runs once in QEMU and once in Bochs, which has VT-x. A case passes where neither failed it and one ran it.
 """
 import concurrent.futures
 import os

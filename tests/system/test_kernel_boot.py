@@ -89,6 +89,18 @@ def test_ram_above_4_gib_is_free(tmp_path):
     assert int(free[0].split(" KiB of RAM free")[0].split()[-1]) > 6 * 1024 * 1024 - 16 * 1024
 
 
+def test_memory_in_many_pieces_becomes_the_largest_untypeds(tmp_path):
+    # GRUB takes single pages out of the memory map, at addresses that leave pieces of every size.
+    holes = "".join(f"cutmem {0x2000000 + i * 0x777000:#x} {0x2000000 + i * 0x777000 + 0x1000:#x}\n" for i in range(24))
+    iso = tap.make_iso(KERNEL, ROOT_TASK, tmp_path, commands=f"insmod mmap\n{holes}")
+    run = tap.parse(boot(tmp_path, ["-cdrom", iso], "\n# done", timeout=200, memory="512"))
+    assert "memory in too many pieces for bootinfo" in run.output, run.output
+    names = {"bootinfo_untypeds_are_aligned_and_apart", "bootinfo_untypeds_spare_what_is_in_use",
+             "bootinfo_device_untypeds_come_first_in_address_order",
+             "bootinfo_ram_is_most_of_what_the_firmware_reports"}
+    assert {case.name for case in run.cases if case.passed and case.name in names} == names
+
+
 def test_processor_without_64_bits_is_refused(tmp_path):
     output = boot_directly(tmp_path, until="cannot run on it", cpu="qemu32")
     assert "no 64-bit mode" in output

@@ -2,6 +2,7 @@
 
 #include "vmm/svm/decode.h"
 #include "vmm/svm/registers.h"
+#include "vmm/vmenter.h"
 
 #include <sel4/beaml4.h>
 #include <sel4/vmcb.h>
@@ -20,15 +21,16 @@
 
 #define PDPTE_TABLE_MASK 0xffffffe0u
 
-#define ALL_GPRS 0xffffu
-#define BIT_OF(reg) (UINT64_C(1) << (reg))
-#define GPRS_OF_KERNEL (ALL_GPRS & ~BIT_OF(VCPU_RSP))
+#define CS_BASE   VCPU_SEGMENT(VCPU_CS, VCPU_BASE)
+#define CS_ACCESS VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS)
 
-#define WITH_EVERY_EXIT                                                                                      \
-    (ALL_GPRS | BIT_OF(VCPU_RIP) | BIT_OF(VCPU_RFLAGS) | BIT_OF(VCPU_CR0) | BIT_OF(VCPU_CR3) | BIT_OF(VCPU_CR4) | \
-     BIT_OF(VCPU_EFER) | BIT_OF(VCPU_INTERRUPTIBILITY))
+#define WITH_EVERY_EXIT                                                                                          \
+    (VMENTER_GPRS | VCPU_MASK_BIT(VCPU_RSP) | VCPU_MASK_BIT(VCPU_RFLAGS) | VCPU_MASK_BIT(VCPU_CR0) |             \
+     VCPU_MASK_BIT(VCPU_CR3) | VCPU_MASK_BIT(VCPU_CR4) | VCPU_MASK_BIT(VCPU_EFER) |                              \
+     VCPU_MASK_BIT(VCPU_INTERRUPTIBILITY) | VCPU_MASK_BIT(CS_BASE) | VCPU_MASK_BIT(CS_ACCESS))
 
-_Static_assert(VCPU_INTERRUPTIBILITY < 64, "the registers that come with every exit are in one word of the masks");
+_Static_assert(VCPU_PENDING_DEBUG < 64 && CS_ACCESS < 64 && VCPU_MASK_WORDS == 2,
+               "the registers that come with every exit are in the first word of the masks");
 
 static uint64_t read_field(const struct svm *svm, seL4_Word field)
 {
@@ -102,20 +104,12 @@ static void svm_write(void *context, enum vcpu_register reg, uint64_t value)
     }
 }
 
-static const uint8_t message_order[] = {
-    VCPU_RAX, VCPU_RBX, VCPU_RCX, VCPU_RDX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_R8,
-    VCPU_R9,  VCPU_R10, VCPU_R11, VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15,
-};
-
-_Static_assert(sizeof message_order == SEL4_VMENTER_FAULT_R15 - SEL4_VMENTER_FAULT_EAX + 1, "as in the message");
-
 /* What every exit comes with. */
 static void take_registers(struct svm *svm, const seL4_Word *mr)
 {
-    uint64_t *value = svm->vcpu->value;
+    uint64_t *value = svm->vcpu->value, attributes = mr[SVM_VMENTER_CS_ATTRIBUTES_MR];
 
-    for (unsigned i = 0; i < sizeof message_order; i++)
-        value[message_order[i]] = mr[SEL4_VMENTER_FAULT_EAX + i];
+    vmenter_take_registers(svm->vcpu, mr);
     value[VCPU_RSP] = mr[SVM_VMENTER_RSP_MR];
     value[VCPU_RFLAGS] = mr[SEL4_VMENTER_FAULT_RFLAGS_MR];
     value[VCPU_CR0] = mr[SVM_VMENTER_CR0_MR];
@@ -124,34 +118,22 @@ static void take_registers(struct svm *svm, const seL4_Word *mr)
     value[VCPU_EFER] = mr[SVM_VMENTER_EFER_MR];
     value[VCPU_INTERRUPTIBILITY] =
         mr[SEL4_VMENTER_FAULT_GUEST_INT_MR] | (svm->nmi_blocked ? VCPU_BLOCKED_BY_NMI : 0);
+    value[CS_BASE] = mr[SVM_VMENTER_CS_BASE_MR];
+    value[CS_ACCESS] = svm_access_of(attributes & 0xfff);
+    svm->cpl = attributes >> 16 & 3;
     svm->vcpu->valid[0] |= WITH_EVERY_EXIT;
-    vcpu_provide(svm->vcpu, VCPU_SEGMENT(VCPU_CS, VCPU_BASE), mr[SVM_VMENTER_CS_BASE_MR]);
-    vcpu_provide(svm->vcpu, VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS), svm_access_of(mr[SVM_VMENTER_CS_ATTRIBUTES_MR] & 0xfff));
-    svm->cpl = mr[SVM_VMENTER_CS_ATTRIBUTES_MR] >> 16 & 3;
 }
 
 /* The bytes at the guest's instruction pointer, as many as can be read. */
 static unsigned fetch(struct svm *svm, bool is_64, uint8_t bytes[OPCODE_MAX_BYTES])
 {
-    uint64_t address = vcpu_get(svm->vcpu, VCPU_RIP), physical;
+    uint64_t address = vcpu_get(svm->vcpu, VCPU_RIP);
     struct walk_context walk;
-    unsigned length = 0;
-    uint32_t error;
 
     if (!is_64)
-        address = (address + vcpu_get(svm->vcpu, VCPU_SEGMENT(VCPU_CS, VCPU_BASE))) & UINT32_MAX;
+        address = (address + vcpu_get(svm->vcpu, CS_BASE)) & UINT32_MAX;
     walk_begin(&walk, svm->vcpu, svm->memory);
-    while (length < OPCODE_MAX_BYTES) {
-        unsigned part = 4096 - (unsigned)((address + length) & 4095);
-
-        if (part > OPCODE_MAX_BYTES - length)
-            part = OPCODE_MAX_BYTES - length;
-        if (walk_address(&walk, address + length, WALK_PRESENT, &physical, &error) != WALK_OK ||
-            !guest_memory_read(svm->memory, physical, bytes + length, part))
-            break;
-        length += part;
-    }
-    return length;
+    return walk_fetch_code(&walk, address, bytes);
 }
 
 /* An instruction that cannot be read has been changed since it was executed: the guest executes what is there now. */
@@ -164,7 +146,7 @@ static void complete_exit(struct svm *svm, struct vcpu_exit *exit)
     if (!svm_needs_opcode(exit, &kind))
         return;
     bool is_64 = (vcpu_get(svm->vcpu, VCPU_EFER) & EFER_LMA) &&
-                 (vcpu_get(svm->vcpu, VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS)) & ACCESS_LONG);
+                 (vcpu_get(svm->vcpu, CS_ACCESS) & ACCESS_LONG);
     if (opcode_decode(&opcode, kind, is_64, bytes, fetch(svm, is_64, bytes))) {
         svm_use_opcode(exit, &opcode);
     } else {
@@ -204,42 +186,44 @@ static void svm_run(void *context, struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct svm *svm = context;
     seL4_Word *mr = seL4_GetIPCBuffer()->msg;
-    seL4_Word length = SEL4_VMENTER_CALL_INTERRUPT_INFO_MR + 1, code = 0;
-
-    if (vcpu->dirty[VCPU_PENDING_DEBUG / 64] & BIT_OF(VCPU_PENDING_DEBUG % 64))
-        deliver_pending_debug(svm);
-    seL4_Word rip = vcpu_get(vcpu, VCPU_RIP), event = svm_encode_event(&vcpu->event);
     seL4_Word interrupt = vcpu->want_interrupt_window ? SVM_VIRTUAL_INTERRUPT | SVM_VIRTUAL_IGNORE_TPR : 0;
-    bool with_registers = vcpu->dirty[0] & GPRS_OF_KERNEL;
+    seL4_Word rip = vcpu_get(vcpu, VCPU_RIP), event = 0, code = 0, tag = 0;
 
-    vcpu->dirty[0] &= ~(GPRS_OF_KERNEL | BIT_OF(VCPU_RIP));
-    vcpu_write_back(vcpu);
-    if (vcpu->event.kind == VCPU_EVENT_NMI)
-        set_nmi_blocked(svm, true);
-    if (with_registers) {
-        length = SEL4_VMENTER_RESULT_FAULT_LEN;
-        for (unsigned i = 0; i < sizeof message_order; i++)
-            mr[SEL4_VMENTER_FAULT_EAX + i] = vcpu->value[message_order[i]];
+    if (vcpu->dirty[0] & VCPU_MASK_BIT(VCPU_PENDING_DEBUG))
+        deliver_pending_debug(svm);
+    uint64_t registers = vcpu->dirty[0] & VMENTER_GPRS;
+    vcpu->dirty[0] &= ~(VMENTER_GPRS | VCPU_MASK_BIT(VCPU_RIP));
+    if (vcpu->dirty[0] | vcpu->dirty[1])
+        vcpu_write_back(vcpu);
+    if (vcpu->event.kind != VCPU_EVENT_NONE) {
+        event = svm_encode_event(&vcpu->event);
+        if (vcpu->event.kind == VCPU_EVENT_NMI)
+            set_nmi_blocked(svm, true);
+    }
+    if (registers) { /* last: they lie in the message */
+        vmenter_give_registers(vcpu, (seL4_VCPUContext *)&mr[SEL4_VMENTER_FAULT_EAX]);
+        tag = seL4_MessageInfo_new(0, 0, 0, SEL4_VMENTER_RESULT_FAULT_LEN).words[0];
     }
 
-    struct sel4_registers io = sel4_syscall_words(seL4_SysVMEnter, 0, seL4_MessageInfo_new(0, 0, 0, length).words[0], &rip,
-                                                  &interrupt, &event, &code, 1, 1);
+    struct sel4_registers io = sel4_syscall_words(seL4_SysVMEnter, 0, tag, &rip, &interrupt, &event, &code, 1, 1);
 
-    vcpu_forget_all(vcpu);
     vcpu->value[VCPU_RIP] = rip;
-    vcpu->valid[0] |= BIT_OF(VCPU_RIP);
+    vcpu->valid[0] = VCPU_MASK_BIT(VCPU_RIP);
+    vcpu->valid[1] = 0;
     if (io.info == SEL4_VMENTER_RESULT_NOTIF) {
         take_event(vcpu, event);
-        memset(exit, 0, sizeof *exit);
-        exit->kind = VCPU_EXIT_NONE;
-        exit->raw_reason = SVM_EXIT_INTR;
-        exit->qualification = exit->notification = io.dest;
+        *exit = (struct vcpu_exit) {
+            .kind = VCPU_EXIT_NONE,
+            .raw_reason = SVM_EXIT_INTR,
+            .qualification = io.dest,
+            .notification = io.dest,
+        };
         return;
     }
     take_registers(svm, mr);
     svm_decode_exit(exit, code, mr[SEL4_VMENTER_FAULT_QUALIFICATION_MR], mr[SEL4_VMENTER_FAULT_GUEST_PHYSICAL_MR], rip,
                     mr[SEL4_VMENTER_FAULT_INSTRUCTION_LEN_MR]);
-    if (exit->kind == VCPU_EXIT_BAD_STATE)
+    if (exit->kind == VCPU_EXIT_BAD_STATE) /* it has not been delivered */
         return;
     take_event(vcpu, event);
     if (code == SVM_EXIT_IRET)

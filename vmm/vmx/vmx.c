@@ -1,6 +1,7 @@
 #include "vmm/vmx/vmx.h"
 
 #include "algorithms/vcpu_decode.h"
+#include "vmm/vmenter.h"
 #include "vmm/vmx/registers.h"
 
 #include <sel4/beaml4.h>
@@ -23,9 +24,6 @@
      VMX_PRIMARY_RDTSC_EXITING | VMX_PRIMARY_MOV_DR_EXITING)
 #define SECONDARY_WANTED (VMX_SECONDARY_EPT | VMX_SECONDARY_UNRESTRICTED_GUEST)
 #define ENTRY_WANTED     (VMX_ENTRY_LOAD_DEBUG_CONTROLS | VMX_ENTRY_LOAD_PAT | VMX_ENTRY_LOAD_EFER)
-
-/* The general registers that a message has; rsp is in the VMCS. */
-#define MESSAGE_GPRS (UINT64_C(0xffff) & ~VCPU_MASK_BIT(VCPU_RSP))
 
 _Static_assert(VCPU_INTERRUPTIBILITY < 64 && VCPU_MASK_WORDS == 2, "what comes with every exit is in the first word");
 
@@ -108,31 +106,16 @@ static bool vmx_permit_control(void *context, enum vcpu_register reg, uint64_t v
 }
 
 /* General registers go to the kernel all at once: with the entry where it takes them so, or before it. The tag of the
- * entry's message, in which they have the order of seL4_VCPUContext. */
+ * entry's message. */
 static seL4_Word hand_over_registers(struct vmx *vmx, seL4_Word *mr)
 {
-    const uint64_t *value = vmx->vcpu->value;
     seL4_VCPUContext copy;
-    seL4_VCPUContext *registers =
-        vmx->enters_with_registers ? (seL4_VCPUContext *)&mr[SEL4_VMENTER_FAULT_EAX] : &copy;
 
-    registers->eax = value[VCPU_RAX];
-    registers->ebx = value[VCPU_RBX];
-    registers->ecx = value[VCPU_RCX];
-    registers->edx = value[VCPU_RDX];
-    registers->esi = value[VCPU_RSI];
-    registers->edi = value[VCPU_RDI];
-    registers->ebp = value[VCPU_RBP];
-    registers->r8 = value[VCPU_R8];
-    registers->r9 = value[VCPU_R9];
-    registers->r10 = value[VCPU_R10];
-    registers->r11 = value[VCPU_R11];
-    registers->r12 = value[VCPU_R12];
-    registers->r13 = value[VCPU_R13];
-    registers->r14 = value[VCPU_R14];
-    registers->r15 = value[VCPU_R15];
-    if (vmx->enters_with_registers)
+    if (vmx->enters_with_registers) {
+        vmenter_give_registers(vmx->vcpu, (seL4_VCPUContext *)&mr[SEL4_VMENTER_FAULT_EAX]);
         return seL4_MessageInfo_new(0, 0, 0, SEL4_VMENTER_RESULT_FAULT_LEN).words[0];
+    }
+    vmenter_give_registers(vmx->vcpu, &copy);
     seL4_X86_VCPU_WriteRegisters(vmx->object, &copy);
     return 0;
 }
@@ -141,19 +124,11 @@ static void take_registers(struct vcpu *vcpu, const seL4_Word *mr)
 {
     uint64_t *value = vcpu->value;
 
-    value[VCPU_RAX] = mr[SEL4_VMENTER_FAULT_EAX];
-    value[VCPU_RBX] = mr[SEL4_VMENTER_FAULT_EBX];
-    value[VCPU_RCX] = mr[SEL4_VMENTER_FAULT_ECX];
-    value[VCPU_RDX] = mr[SEL4_VMENTER_FAULT_EDX];
-    value[VCPU_RSI] = mr[SEL4_VMENTER_FAULT_ESI];
-    value[VCPU_RDI] = mr[SEL4_VMENTER_FAULT_EDI];
-    value[VCPU_RBP] = mr[SEL4_VMENTER_FAULT_EBP];
-    for (unsigned i = 0; i < 8; i++)
-        value[VCPU_R8 + i] = mr[SEL4_VMENTER_FAULT_R8 + i];
+    vmenter_take_registers(vcpu, mr);
     value[VCPU_RFLAGS] = mr[SEL4_VMENTER_FAULT_RFLAGS_MR];
     value[VCPU_CR3] = mr[SEL4_VMENTER_FAULT_CR3_MR];
     value[VCPU_INTERRUPTIBILITY] = mr[SEL4_VMENTER_FAULT_GUEST_INT_MR];
-    vcpu->valid[0] |= MESSAGE_GPRS | VCPU_MASK_BIT(VCPU_RFLAGS) | VCPU_MASK_BIT(VCPU_CR3) |
+    vcpu->valid[0] |= VMENTER_GPRS | VCPU_MASK_BIT(VCPU_RFLAGS) | VCPU_MASK_BIT(VCPU_CR3) |
                       VCPU_MASK_BIT(VCPU_INTERRUPTIBILITY);
 }
 
@@ -185,9 +160,9 @@ static void vmx_run(void *context, struct vcpu *vcpu, struct vcpu_exit *exit)
     struct vmx *vmx = context;
     seL4_Word *mr = seL4_GetIPCBuffer()->msg;
     seL4_Word rip = vcpu_get(vcpu, VCPU_RIP), primary = vmx->primary, information = 0, reason = 0, tag = 0;
-    uint64_t registers = vcpu->dirty[0] & MESSAGE_GPRS;
+    uint64_t registers = vcpu->dirty[0] & VMENTER_GPRS;
 
-    vcpu->dirty[0] &= ~(MESSAGE_GPRS | VCPU_MASK_BIT(VCPU_RIP));
+    vcpu->dirty[0] &= ~(VMENTER_GPRS | VCPU_MASK_BIT(VCPU_RIP));
     if (vcpu->dirty[0] | vcpu->dirty[1])
         vcpu_write_back(vcpu);
     if (vcpu->event.kind != VCPU_EVENT_NONE) {

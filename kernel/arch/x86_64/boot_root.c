@@ -51,9 +51,12 @@ void boot_cpu_and_root_task(struct boot *boot)
     create_idle_thread(&root);
     untypeds_create(&root);
     root.info->empty = (seL4_SlotRegion) { root.next_slot, 1ul << CONFIG_ROOT_CNODE_SIZE_BITS };
-    kernel_log("TSC %lu kHz, virtual CPUs by %s; %lu KiB of RAM free, kernel and root task take %lu KiB", boot->clock.tsc_hz / 1000,
-               vcpu_kind(), total(&boot->memory.free) / 1024,
-               (total(&boot->memory.ram) - total(&boot->memory.free)) / 1024);
+    kernel_log("TSC %lu kHz; %lu KiB of RAM free, kernel and root task take %lu KiB", boot->clock.tsc_hz / 1000,
+               total(&boot->memory.free) / 1024, (total(&boot->memory.ram) - total(&boot->memory.free)) / 1024);
+    if (vcpu_available())
+        kernel_log("virtual CPUs by %s", vcpu_kind());
+    else
+        kernel_log("no virtual CPUs: %s", vcpu_unavailable_reason());
 
     apic_start_tick(boot->clock.apic_timer_per_ms);
     schedule_and_leave(cpu);

@@ -22,6 +22,14 @@
 /* Write back, write through, uncached-, uncacheable, then write combining for seL4_X86_WriteCombining. */
 #define PAT_VALUE 0x0007040100070406ul
 
+/* Flags that SYSCALL clears. TF, IF, DF, NT and AC have to be; all that user mode can set makes it the number that Linux
+ * has in IA32_FMASK, which then need not be switched at the entries and exits of such guests. */
+#define SYSCALL_FLAGS 0x257fd5
+
+_Static_assert((SYSCALL_FLAGS & (RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC)) ==
+                   (RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC),
+               "what the kernel cannot run with");
+
 #define CLAC { 0x0f, 0x01, 0xca }
 
 #define LEAF7_EBX_FSGSBASE (1u << 0)
@@ -100,7 +108,7 @@ static void enable_protections(void)
     if (leaf.ebx & LEAF7_EBX_FSGSBASE)
         cr4 |= CR4_FSGSBASE;
     else
-        kernel_log("the processor has no FSGSBASE instructions, which the API promises; programs that use them will fault");
+        kernel_log("the processor has no FSGSBASE instructions, as the API promises; programs that use them fault");
     if (leaf.ebx & LEAF7_EBX_SMEP)
         cr4 |= CR4_SMEP;
     if (leaf.ebx & LEAF7_EBX_SMAP)
@@ -141,7 +149,7 @@ void cpu_arch_init(struct cpu_arch *cpu, unsigned index)
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
     wrmsr(MSR_STAR, (uint64_t)SELECTOR_SYSRET_BASE << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
     wrmsr(MSR_LSTAR, (uint64_t)entry_syscall);
-    wrmsr(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC);
+    wrmsr(MSR_FMASK, SYSCALL_FLAGS);
     wrmsr(MSR_PAT, PAT_VALUE);
 
     enable_protections();

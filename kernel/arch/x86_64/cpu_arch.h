@@ -26,7 +26,7 @@ struct cpu_arch {
     uint64_t user_rsp;       /* scratch of the entry code */
     struct tss tss;
     uint32_t apic_id;
-    uint64_t gdt[7];
+    uint64_t gdt[GDT_ENTRIES];
     uint64_t loaded_fs_base; /* what the segment registers hold for ring 3 */
     uint64_t loaded_gs_base;
     struct fpu_state *fpu_owner; /* whose state the FPU registers hold, or NULL */

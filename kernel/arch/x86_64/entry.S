@@ -102,8 +102,8 @@ entry_own_stack:
     addq $16, %rsp
     iretq
 
-/* Single-stepped SYSCALL: some (emulated) processors trap behind it, in ring 0 and on whatever stack the user had. So this
- * exception has a stack of its own, and goes on as any other where it came from ring 3. */
+/* Single-stepped SYSCALL: some (emulated) processors trap behind it, in ring 0 and on whatever stack the user had. So
+ * this exception has a stack of its own, and goes on as any other where it came from ring 3. */
     .balign 16
 entry_debug:
     testb $3, 24(%rsp)

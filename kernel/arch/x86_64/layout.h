@@ -10,13 +10,15 @@
 /* Physical address at which the boot loader puts the kernel. */
 #define KERNEL_LOAD_ADDRESS 0x100000
 
-/* Segment selectors. The order is the one that SYSCALL and SYSRET want (SDM 3A 5.8.8). */
-#define SELECTOR_KERNEL_CODE 0x08
-#define SELECTOR_KERNEL_DATA 0x10
-#define SELECTOR_USER_DATA   0x1b
-#define SELECTOR_USER_CODE   0x23
-#define SELECTOR_TSS         0x28
-#define SELECTOR_SYSRET_BASE 0x13
+/* Segment selectors. The order is the one that SYSCALL and SYSRET want (SDM 3A 5.8.8); the numbers are Linux's, so that
+ * IA32_STAR is, and need not be switched at the entries and exits of such guests. */
+#define SELECTOR_KERNEL_CODE 0x10
+#define SELECTOR_KERNEL_DATA 0x18
+#define SELECTOR_SYSRET_BASE 0x23
+#define SELECTOR_USER_DATA   0x2b
+#define SELECTOR_USER_CODE   0x33
+#define SELECTOR_TSS         0x38
+#define GDT_ENTRIES          9
 
 /* Stacks of one CPU; below each lies an unmapped page. */
 #define KERNEL_STACK_SIZE    16384

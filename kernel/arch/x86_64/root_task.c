@@ -1,5 +1,5 @@
-/* seL4 reference manual, 9.1 (initial thread's environment). Slots come in upstream's order: paging structures, bootinfo
- * records, image, untypeds. */
+/* seL4 reference manual, 9.1 (initial thread's environment). Slots come in upstream's order: paging structures,
+ * bootinfo records, image, untypeds. */
 #include <arch/x86_64/boot_root.h>
 
 #include <arch/x86_64/console.h>

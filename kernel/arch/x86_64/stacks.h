@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <arch/x86_64/regions.h>
 
-/* Only the first CPUS CPUs will run. Answers the physical memory that the stacks of the others would take, which is free
- * then. Called once, before the window is made. */
+/* Only the first CPUS CPUs will run. Answers the physical memory that the stacks of the others would take, which is
+ * free then. Called once, before the window is made. */
 struct region stacks_keep(unsigned cpus);
 
 /* Which stack of a CPU: the main one, or the one of an interrupt stack table entry (IST_...). */

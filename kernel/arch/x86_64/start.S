@@ -38,7 +38,7 @@ multiboot2_end:
 
     .balign 8
 boot_gdt:
-    .quad 0
+    .quad 0, 0
     .quad 0x00af9b000000ffff /* 64-bit code, ring 0 */
     .quad 0x00cf93000000ffff /* data, ring 0 */
 boot_gdt_pointer:

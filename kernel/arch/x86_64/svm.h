@@ -49,7 +49,7 @@ void svm_invoke(struct invocation *call, struct vcpu *vcpu);
     (1u << SVM_VECTOR_DEBUG | 1u << SVM_VECTOR_ALIGNMENT_CHECK | 1u << SVM_VECTOR_MACHINE_CHECK)
 
 /* Runs the guest. Comes back by trap_svm_exit. */
-_Noreturn void svm_run(struct cpu *cpu, struct tcb *thread, struct vcpu *vcpu);
+void svm_run(struct cpu *cpu, struct tcb *thread, struct vcpu *vcpu) __attribute__((noreturn));
 _Noreturn void trap_svm_exit(void);
 
 /* In svm_entry.S. REGISTERS: of the guest but rax; the others are physical addresses of VMCBs. */

@@ -5,6 +5,7 @@
 #include <arch/x86_64/svm_vmcb.h>
 #include <arch/x86_64/x86.h>
 #include <core/scheduler.h>
+#include <lib/string.h>
 #include <object/tcb.h>
 #include <object/vcpu_object.h>
 
@@ -37,8 +38,7 @@ static _Noreturn void answer(struct cpu *cpu, const struct vcpu *vcpu, const str
         buffer[BUFFER_WORD(SEL4_VMENTER_FAULT_RFLAGS_MR)] = vmcb->rflags;
         buffer[BUFFER_WORD(SEL4_VMENTER_FAULT_GUEST_INT_MR)] = vmcb->interrupt_shadow & 1;
         buffer[BUFFER_WORD(SEL4_VMENTER_FAULT_CR3_MR)] = vmcb->cr3;
-        for (unsigned i = 0; i < VCPU_GUEST_REGISTERS; i++)
-            buffer[BUFFER_WORD(SEL4_VMENTER_FAULT_EAX) + i] = vcpu->registers[i];
+        memcpy(&buffer[BUFFER_WORD(SEL4_VMENTER_FAULT_EAX)], vcpu->registers, sizeof vcpu->registers);
         buffer[BUFFER_WORD(SVM_VMENTER_CR0_MR)] = vmcb->cr0;
         buffer[BUFFER_WORD(SVM_VMENTER_CR4_MR)] = vmcb->cr4;
         buffer[BUFFER_WORD(SVM_VMENTER_EFER_MR)] = vmcb->efer & ~EFER_SVME;

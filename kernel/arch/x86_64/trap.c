@@ -25,7 +25,7 @@ enum exception {
 
 #define PORT_SYSTEM_B 0x61 /* says what raised an NMI on a PC */
 
-/* The number of the unknown system call that INT makes: the vector and the low bits of rax, as a signed 32-bit number. */
+/* The number of the unknown system call that INT makes: vector and low bits of rax, as a signed 32-bit number. */
 static uint64_t trap_number(unsigned vector, uint64_t rax)
 {
     return (uint64_t)(int64_t)(int32_t)(vector << 24 | ((uint32_t)rax & 0xffffff));
@@ -92,7 +92,8 @@ static void log_registers(const struct context *context)
 {
     kernel_log("rip %016lx  cs %lx  rflags %lx  rsp %016lx  ss %lx  error %lx", context->rip, context->cs,
                context->rflags, context->rsp, context->ss, context->error);
-    kernel_log("rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx", context->rax, context->rbx, context->rcx, context->rdx);
+    kernel_log("rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx", context->rax, context->rbx, context->rcx,
+               context->rdx);
     kernel_log("rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx", context->rsi, context->rdi, context->rbp, context->r8);
     kernel_log("r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx", context->r9, context->r10, context->r11, context->r12);
     kernel_log("r13 %016lx  r14 %016lx  r15 %016lx", context->r13, context->r14, context->r15);

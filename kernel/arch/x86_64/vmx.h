@@ -87,7 +87,7 @@ void vmx_discard_ept(struct cpu *cpu);
 bool vmx_return_exception(struct vcpu *vcpu, uint32_t event);
 
 /* Runs the guest. Comes back by trap_vm_exit, or trap_vm_entry_failed where no guest state was even loaded. */
-_Noreturn void vmx_run(struct cpu *cpu, struct tcb *thread, struct vcpu *vcpu);
+void vmx_run(struct cpu *cpu, struct tcb *thread, struct vcpu *vcpu) __attribute__((noreturn));
 _Noreturn void trap_vm_exit(void);
 _Noreturn void trap_vm_entry_failed(void);
 

@@ -70,7 +70,8 @@ static _Noreturn void answer(struct cpu *cpu, struct vcpu *vcpu, uint32_t reason
     schedule_and_leave(cpu);
 }
 
-/* An exit makes the limit of the GDT 64 KiB (SDM 3C 28.5.2), and what lies behind it would be descriptors to ring 3. */
+/* An exit makes the limits of GDT and IDT 64 KiB (SDM 3C 28.5.2), and what lies behind the GDT would be descriptors to
+ * ring 3; no vector leads behind the IDT. */
 static void restore_gdt_limit(struct cpu *cpu)
 {
     struct {
