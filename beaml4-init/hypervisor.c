@@ -61,7 +61,8 @@ static void monitor_faulted(struct init *init, unsigned index, const char *text)
 /* A guest without one of its disks has crashed: its requests would never be answered. */
 static void virtio_faulted(struct init *init, unsigned index, unsigned device, const char *text)
 {
-    log_printf("VM %u \"%s\": the server of its device %u faulted: %s", index, init->vm[index].config->name, device, text);
+    log_printf("VM %u \"%s\": the server of its device %u faulted: %s", index, init->vm[index].config->name, device,
+               text);
     vm_end(init, index, VM_END_CRASHED);
 }
 

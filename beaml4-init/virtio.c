@@ -1,4 +1,4 @@
-/* The virtioservers of a VM: one process for each of its disks, made before its monitor starts and destroyed with it. */
+/* The virtioservers of a VM: a process for each of its disks, made before its monitor starts and destroyed with it. */
 #include "beaml4-init/init.h"
 #include "ipc/hypervisor.h"
 #include "ipc/virtio.h"
@@ -125,9 +125,11 @@ static const char *copy_disk(const struct server_start *s)
     const char *problem = NULL;
 
     for (uint64_t offset = 0; offset < s->disk.length && !problem; offset += PAGE_BYTES) {
+        const char *bytes = (const char *)s->disk.bytes + offset;
         uint64_t left = s->disk.length - offset;
-        problem = address_space_fill_page(&s->server->space, SERVICE_FILES + offset, seL4_ReadWrite,
-                                          (const char *)s->disk.bytes + offset, 0, left < PAGE_BYTES ? left : PAGE_BYTES);
+
+        problem = address_space_fill_page(&s->server->space, SERVICE_FILES + offset, seL4_ReadWrite, bytes, 0,
+                                          left < PAGE_BYTES ? left : PAGE_BYTES);
     }
     return problem;
 }
@@ -152,6 +154,7 @@ static const char *connect(const struct server_start *s)
 
 static const char *start_server(struct server_start *s)
 {
+    const unsigned device = s->vm_index * VM_VIRTIO_MAX + s->number;
     struct startup *startup = &s->server->startup;
     const char *problem;
 
@@ -167,8 +170,7 @@ static const char *start_server(struct server_start *s)
     startup->virtio.disk = (uint8_t *)SERVICE_FILES;
     startup->virtio.disk_bytes = s->disk.length;
     /* With the monitor's priority: what a guest lets its devices do is its own share of the CPU. */
-    return process_start(s->server, s->init->endpoint,
-                         HV_BADGE(BADGE_FAULT_VIRTIO, s->vm_index * VM_VIRTIO_MAX + s->number), s->vm->config->priority);
+    return process_start(s->server, s->init->endpoint, HV_BADGE(BADGE_FAULT_VIRTIO, device), s->vm->config->priority);
 }
 
 const char *virtio_start(struct init *init, unsigned vm_index)

@@ -43,7 +43,8 @@ step "downloading Debian's $package"
 
 step "extracting vmlinux and modules from $package"
 dpkg-deb --fsys-tarfile "$work/$package"_*.deb |
-    tar -x -C "$work" --wildcards './boot/vmlinuz-*' '*/virtio.ko' '*/virtio_ring.ko' '*/virtio_mmio.ko' '*/virtio_blk.ko'
+    tar -x -C "$work" --wildcards './boot/vmlinuz-*' \
+        '*/virtio.ko' '*/virtio_ring.ko' '*/virtio_mmio.ko' '*/virtio_blk.ko'
 image=$(echo "$work"/boot/vmlinuz-*)
 cp "$image" "$work/bzImage"
 python3 "$TOP/tools/extract_vmlinux.py" "$work/bzImage" "$work/vmlinux"

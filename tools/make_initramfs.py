@@ -3,9 +3,9 @@
 
 usage: make_initramfs.py [--busybox FILE] [--files FOLDER] [--init FILE] [--modules FOLDER]... OUTPUT
 
-Every regular file below FOLDER lands at the same path, with its permission bits; what a folder
-of kernel modules has lands in lib/modules, for a guest that wants it (guests/linux/etc/load-virtio). The archive is not compressed:
-in an emulator copying two megabytes is quicker than inflating one.
+Every regular file below FOLDER lands at the same path, with its permission bits; what a folder of kernel modules has
+lands in lib/modules, for a guest that wants it (guests/linux/etc/load-virtio). The archive is not compressed: in an
+emulator copying two megabytes is quicker than inflating one.
 """
 
 import argparse

@@ -110,7 +110,8 @@ static void write_status(struct request *request, uint8_t status)
     virtqueue_copy_to(&request->writable, &status, sizeof status);
 }
 
-static bool handle(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain, uint32_t *written)
+static bool handle(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain,
+                   uint32_t *written)
 {
     struct request request = {
         .blk = device->context,

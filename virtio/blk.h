@@ -1,5 +1,5 @@
-/* virtio-blk (VIRTIO 1.2, 5.2): a disk of 512-byte sectors. Reads, writes, flushes, its name; nothing is discarded. Pure:
- * where the sectors are is the business of a back end. */
+/* virtio-blk (VIRTIO 1.2, 5.2): a disk of 512-byte sectors. Reads, writes, flushes, its name; nothing is discarded.
+ * Pure: where the sectors are is the business of a back end. */
 #pragma once
 
 #include "virtio/virtio_device.h"

@@ -1,7 +1,7 @@
-/* virtio-mmio, version 2 (VIRTIO 1.2, 4.2.2): the register block through which a driver finds and drives a device. Pure.
+/* virtio-mmio, version 2 (VIRTIO 1.2, 4.2.2): the register block through which a driver finds and drives a device.
  *
  * The block is as large as a page, though registers fill only its first part; what is not a register reads as 0 and
- * ignores writes, and so does an access of a size or alignment that is not allowed (4.2.2.2).
+ * ignores writes, and so does an access of a size or alignment that is not allowed (4.2.2.2). Pure: no system calls.
  */
 #pragma once
 

@@ -18,7 +18,8 @@ static uint32_t fill_part(struct virtio_rng *rng, struct virtqueue_cursor *curso
     return virtqueue_copy_to(cursor, bytes, got < wanted ? got : wanted);
 }
 
-static bool handle(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain, uint32_t *written)
+static bool handle(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain,
+                   uint32_t *written)
 {
     struct virtqueue_cursor cursor = virtqueue_writable(chain);
     uint32_t length = cursor.bytes_left < REQUEST_MAX ? cursor.bytes_left : REQUEST_MAX, part;

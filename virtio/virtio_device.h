@@ -1,5 +1,5 @@
-/* A virtio device whatever bus it is on: features, status, configuration space, queues. A transport (virtio/mmio) drives
- * it on behalf of the guest's driver; a kind of device (virtio/blk, virtio/rng) handles its chains.
+/* A virtio device whatever bus it is on: features, status, configuration space, queues. A transport (virtio/mmio)
+ * drives it on behalf of the guest's driver; a kind of device (virtio/blk, virtio/rng) handles its chains.
  *
  * Citations: VIRTIO 1.2. Pure: no system calls.
  */
@@ -17,9 +17,10 @@
 struct virtio_device;
 
 struct virtio_device_operations {
-    /* Does what CHAIN of QUEUE asks for; the bytes written into its writable part go to *WRITTEN. False: the chain makes
-     * no sense to the device, which is then broken. */
-    bool (*handle)(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain, uint32_t *written);
+    /* Does what CHAIN of QUEUE asks for; *WRITTEN is the number of bytes written into its writable part, 0 before. False:
+     * the chain makes no sense to the device, which is then broken. */
+    bool (*handle)(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain,
+                   uint32_t *written);
     void (*reset)(struct virtio_device *device); /* NULL: it has nothing to forget */
 };
 

@@ -84,7 +84,8 @@ bool virtqueue_start(struct virtqueue *queue, bool indirect, bool event_index)
 }
 
 /* Appends a descriptor's buffer. False: it breaks a rule. */
-static bool add_buffer(const struct virtqueue *queue, struct virtqueue_chain *chain, const struct vring_desc *descriptor)
+static bool add_buffer(const struct virtqueue *queue, struct virtqueue_chain *chain,
+                       const struct vring_desc *descriptor)
 {
     bool writable = descriptor->flags & VRING_DESC_F_WRITE;
     uint32_t *total = writable ? &chain->writable_bytes : &chain->readable_bytes;

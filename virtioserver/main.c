@@ -43,15 +43,16 @@ static bool size_is_right(seL4_Word size)
 
 static enum virtio_status access_register(struct server *server, struct exchange *exchange, bool write)
 {
+    const seL4_Word *word = exchange->word;
     unsigned queue;
 
-    if (seL4_MessageInfo_get_length(exchange->info) < (write ? 3 : 2) || !size_is_right(exchange->word[1]))
+    if (seL4_MessageInfo_get_length(exchange->info) < (write ? 3 : 2) || !size_is_right(word[1]))
         return VIRTIO_INVALID;
     if (!shared_memory_is_complete(&server->shared))
         return VIRTIO_DENIED;
     if (!write)
-        exchange->word[0] = virtio_mmio_read(&server->mmio, exchange->word[0], (unsigned)exchange->word[1]);
-    else if (virtio_mmio_write(&server->mmio, exchange->word[0], (unsigned)exchange->word[1], exchange->word[2], &queue))
+        exchange->word[0] = virtio_mmio_read(&server->mmio, word[0], (unsigned)word[1]);
+    else if (virtio_mmio_write(&server->mmio, word[0], (unsigned)word[1], word[2], &queue))
         server->work = true;
     return VIRTIO_OK;
 }
@@ -82,8 +83,8 @@ static void next(const struct server *server, struct exchange *exchange, bool an
     seL4_Word *word = exchange->word;
 
     if (answer && !server->work) {
-        exchange->info = seL4_ReplyRecvWithMRs(SLOT_VIRTIO_RECEIVE, reply, &exchange->badge, &word[0], &word[1], &word[2],
-                                               NULL);
+        exchange->info = seL4_ReplyRecvWithMRs(SLOT_VIRTIO_RECEIVE, reply, &exchange->badge, &word[0], &word[1],
+                                               &word[2], NULL);
         return;
     }
     if (answer)

@@ -45,8 +45,8 @@ bool shared_memory_add(struct shared_memory *shared)
     uint64_t address = done < GUEST_LOW_RAM_BYTES ? done : GUEST_HIGH_RAM_START + (done - GUEST_LOW_RAM_BYTES);
 
     /* A frame of another size does not fit the tables that init has made, and nothing but a frame can be mapped. */
-    if (seL4_X86_Page_Map(shared->next_slot, SLOT_VSPACE, GUEST_RAM_BASE + address, seL4_ReadWrite, seL4_X86_WriteBack) !=
-        seL4_NoError) {
+    if (seL4_X86_Page_Map(shared->next_slot, SLOT_VSPACE, GUEST_RAM_BASE + address, seL4_ReadWrite,
+                          seL4_X86_WriteBack) != seL4_NoError) {
         shared_memory_refuse(shared);
         return false;
     }

@@ -19,8 +19,8 @@ void shared_memory_init(struct shared_memory *shared, const struct startup *star
 /* Whether all of it is there. */
 bool shared_memory_is_complete(const struct shared_memory *shared);
 
-/* Maps what has arrived with the message just received as the next frame. False: no frame of the right size, or all have
- * arrived already. Either way the slot is free for what comes next. */
+/* Maps what has arrived with the message just received as the next frame. False: no frame of the right size, or all
+ * have arrived already. Either way the slot is free for what comes next. */
 bool shared_memory_add(struct shared_memory *shared);
 
 /* Throws away a capability that nobody asked for. */

@@ -34,7 +34,7 @@ DefinitionBlock ("", "DSDT", 2, "BEAML4", "BEAML4VM", 1)
             })
         }
 
-        /* virtio-mmio (VIRTIO 1.2, 4.2.3.1): places, of which the monitor says in a byte beside the tables which are taken
+        /* virtio-mmio (VIRTIO 1.2, 4.2.3.1): places, of which a byte beside the tables says which are taken
          * (ACPI_VIRTIO_PRESENT). An edge is as good as a level: the device raises one for each reason to look. */
         OperationRegion (VIOR, SystemMemory, 0xe0028, 1)
         Field (VIOR, ByteAcc, NoLock, Preserve)

@@ -24,8 +24,8 @@ const char *virtio_links_share(void *context, seL4_CPtr frame)
     return NULL;
 }
 
-/* A notification is a signal: the guest goes on, and is interrupted when the server has something for it. For everything
- * else it waits. A server that does not answer well is a device that is not there. */
+/* A notification is a signal: the guest goes on, and is interrupted when the server has something for it. For
+ * everything else it waits. A server that does not answer well is a device that is not there. */
 static enum bus_result access_registers(void *device, struct bus_access *access)
 {
     const struct virtio_link *link = device;

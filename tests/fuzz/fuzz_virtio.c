@@ -1,6 +1,6 @@
-/* A disk and an entropy device under a driver that does anything: registers in any order, rings and descriptors that hold
- * anything, and that change while requests are handled, since the back end of the disk writes to guest memory as the
- * script says. No access leaves the guest's memory or the disk, and every call ends.
+/* A disk and an entropy device under a driver that does anything: registers in any order, rings and descriptors that
+ * hold anything, and that change while requests are handled, since the back end of the disk writes to guest memory as
+ * the script says. No access leaves the guest's memory or the disk, and every call ends.
  */
 #include "tests/fuzz/fuzz.h"
 #include "virtio/blk.h"
@@ -64,13 +64,14 @@ static void change_memory(struct world *w)
 {
     struct script *script = &w->script;
     uint8_t what = script_byte(script);
+    uint16_t next = w->blk.device.queue[0].available_next;
 
     switch (what % 5) {
     case 0:
         write_descriptor(w);
         break;
     case 1: /* the index goes on by a few, or jumps */
-        put(w, AVAILABLE + 2, what & 0x80 ? script_take(script, 2) : w->blk.device.queue[0].available_next + (what >> 5), 2);
+        put(w, AVAILABLE + 2, what & 0x80 ? script_take(script, 2) : (uint64_t)next + (what >> 5), 2);
         break;
     case 2:
         put(w, AVAILABLE + 4 + (what >> 3) % 16u * 2, script_byte(script) & 0x1f, 2);
@@ -93,7 +94,7 @@ static void describe(struct world *w, uint32_t table, unsigned index, uint32_t o
     put(w, table + index * 16 + 14, index + 1, 2);
 }
 
-/* A request as a driver would make it, most of the time: a header, up to three pieces of data, a place for the status. */
+/* A request as a driver would make it, mostly: a header, up to three pieces of data, a place for the status. */
 static void add_request(struct world *w)
 {
     static const uint32_t types[] = { 0, 0, 1, 1, 4, 8, 11, 2 };
@@ -205,8 +206,9 @@ static void step(struct world *w)
     switch (what % 8) {
     case 0: {
         uint64_t offset = script_byte(script), value = script_take(script, 4);
-        if (virtio_mmio_write(&w->mmio, what & 0x80 ? offset : offset & 0xfc, what & 0x80 ? 1u << (what >> 5 & 3) : 4, value,
-                              &queue))
+        unsigned size = what & 0x80 ? 1u << (what >> 5 & 3) : 4;
+
+        if (virtio_mmio_write(&w->mmio, what & 0x80 ? offset : offset & 0xfc, size, value, &queue))
             run(w, queue);
         break;
     }

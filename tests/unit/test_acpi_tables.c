@@ -190,7 +190,7 @@ static void test_the_madt_lists_one_cpu_one_ioapic_and_two_overrides(void **stat
     assert_int_equal(seen[2], 2);
 }
 
-static void test_the_places_of_virtio_devices_that_are_taken_are_in_a_byte_of_their_own(void **state)
+static void test_a_byte_says_which_virtio_devices_there_are(void **state)
 {
     (void)state;
     assert_int_equal(*at(ACPI_VIRTIO_PRESENT, 1), VIRTIO_PRESENT);
@@ -247,7 +247,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_the_fadt_names_the_registers_of_the_power_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_fadt_leads_to_the_dsdt_and_the_facs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_madt_lists_one_cpu_one_ioapic_and_two_overrides, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_places_of_virtio_devices_that_are_taken_are_in_a_byte_of_their_own, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_byte_says_which_virtio_devices_there_are, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_outside_of_the_area_is_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory_that_ends_below_the_area_is_refused, set_up, tear_down),
     };

@@ -1,5 +1,5 @@
-/* The register block of virtio-mmio: what a driver reads, in which order it may do what, and that no sequence of accesses
- * does harm. */
+/* The register block of virtio-mmio: what a driver reads, in which order it may do what, and that no sequence of
+ * accesses does harm. */
 #include "tests/unit/fake_driver.h"
 
 #include <linux/virtio_config.h>
@@ -30,7 +30,8 @@ struct fixture {
     unsigned handled, resets;
 };
 
-static bool handle(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain, uint32_t *written)
+static bool handle(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain,
+                   uint32_t *written)
 {
     struct fixture *f = device->context;
 
@@ -299,7 +300,8 @@ static void test_random_accesses_do_no_harm(void **state)
     for (unsigned i = 0; i < 300000; i++) {
         uint64_t choice = driver_random(&random);
         uint64_t offset = choice % 8 ? choice >> 8 & 0xfc : choice >> 8 & 0x1fff;
-        uint64_t value = choice >> 40 & 1 ? driver_random(&random) & 0x3ffff : DRIVER_MEMORY_START + (choice >> 44 & 0xff0);
+        uint64_t address = DRIVER_MEMORY_START + (choice >> 44 & 0xff0);
+        uint64_t value = choice >> 40 & 1 ? driver_random(&random) & 0x3ffff : address;
         unsigned size = choice & 0x70 ? 4 : 1u << (choice >> 60 & 3), queue;
 
         if (offset == VIRTIO_MMIO_STATUS && choice & 0x10)

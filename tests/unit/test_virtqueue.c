@@ -28,7 +28,8 @@ struct sink {
     bool refuses;
 };
 
-static bool handle(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain, uint32_t *written)
+static bool handle(struct virtio_device *device, unsigned queue, const struct virtqueue_chain *chain,
+                   uint32_t *written)
 {
     struct virtqueue_cursor from = virtqueue_readable(chain), to = virtqueue_writable(chain);
     struct sink *sink = device->context;
@@ -87,7 +88,9 @@ static bool broken(struct fixture *f)
 static void test_a_chain_of_both_kinds_of_buffers_is_handled_and_comes_back(void **state)
 {
     struct fixture *f = *state;
-    const struct driver_buffer buffers[] = { { DATA, 3, false }, { DATA + 0x100, 2, false }, { DATA + 0x200, 5, true } };
+    const struct driver_buffer buffers[] = {
+        { DATA, 3, false }, { DATA + 0x100, 2, false }, { DATA + 0x200, 5, true },
+    };
     uint32_t written;
 
     memcpy(f->driver.bytes + DATA, "\1\2\3", 3);
