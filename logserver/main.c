@@ -27,9 +27,19 @@ static bool runs(const struct logserver *server, unsigned client)
     return client < LOG_MAX_CLIENTS && server->client[client].console_input;
 }
 
+/* Whether some of what that client's guest has printed is still to be shown. */
+static bool has_console_output(const struct logserver *server, unsigned client)
+{
+    if (client >= LOG_MAX_CLIENTS || !server->client[client].console_output)
+        return false;
+    return server->console[client].taken < server->console[client].held
+        || ring_waiting(server->client[client].console_output) > 0;
+}
+
+/* The terminal stays with a VM that has ended until its last words are out, whole. */
 static void choose_owner(struct logserver *server)
 {
-    if (runs(server, server->owner))
+    if (runs(server, server->owner) || has_console_output(server, server->owner))
         return;
     for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++) {
         if (runs(server, i)) {

@@ -41,12 +41,21 @@ void guest_map_memory(struct guest *g, unsigned number)
     g->memory = (uint8_t *)address;
 }
 
+static void do_nothing(struct env *e, struct thread *t, seL4_Word argument)
+{
+    (void)e, (void)t, (void)argument;
+}
+
 struct guest new_guest(struct env *e, seL4_CPtr tcb, unsigned number)
 {
     struct guest g = { .env = e };
 
     if (!e->has_vtx)
         skip(e, "no VT-x");
+    /* On upstream a thread whose VCPU was deleted may not use vector registers until it has been switched to, and a VCPU
+     * made by then brings that back at each of its exits, for the kernel as well. */
+    if (!e->is_ours)
+        start(new_thread(e, 0), do_nothing, 0, ABOVE_ROOT);
     g.vcpu = new_object(e, seL4_X86_VCPUObject, 0);
     g.ept_root = new_object(e, seL4_X86_EPTPML4Object, 0);
     EXPECT_OK(seL4_X86_ASIDPool_Assign(seL4_CapInitThreadASIDPool, g.ept_root));

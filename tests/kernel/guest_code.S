@@ -215,6 +215,8 @@ END guest_step
 
 /* INT1 and a data breakpoint, each with the same handler. */
 PROGRAM guest_breakpoints
+    xorl %eax, %eax
+    movq %rax, %db6
     .byte 0xf1
     .globl guest_breakpoints_after
 guest_breakpoints_after:

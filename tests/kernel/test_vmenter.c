@@ -32,7 +32,7 @@ TEST(cpuid_exits_with_all_registers_and_goes_on_with_the_monitors)
     EXPECT_EQ(g.MR(INSTRUCTION_LEN_MR), 2);
     EXPECT_EQ(g.MR(QUALIFICATION_MR), 0);
     EXPECT_EQ(g.MR(RFLAGS_MR), 2);
-    EXPECT_EQ(g.MR(GUEST_INT_MR), 0);
+    EXPECT_EQ(g.MR(GUEST_INT_MR) & ~8ul, 0); /* Bochs forgets to unblock NMIs for the next guest */
     EXPECT_EQ(g.MR(CR3_MR), GUEST_TABLES);
     EXPECT_EQ(g.rip, GUEST_CODE + 150);
     EXPECT_EQ(g.controls, guest_read(&g, VMCS_PRIMARY_CONTROLS));
