@@ -24,6 +24,7 @@ struct vm {
     const struct vm_config *config; /* in the archive */
     enum vm_state state;
     struct process monitor;
+    struct process virtio[VM_DISKS_MAX]; /* the servers of its disks */
     uint32_t crashes;
     char reason[192]; /* why it could not be started, where that takes numbers */
 };
@@ -55,6 +56,20 @@ void vm_start(struct init *init, unsigned index);
 /* The end of a VM that is not off: takes everything back, and starts it again where END and its configuration ask for
  * that. */
 void vm_end(struct init *init, unsigned index, enum vm_end end);
+
+/* Lets THREAD run on the first CPU of those that VM may run on; the kernel's own choice where the configuration leaves
+ * it open. NULL, or why that cannot be. */
+const char *vm_choose_cpu(struct init *init, struct vm *vm, seL4_CPtr thread);
+
+/* Bytes that the servers of a VM's devices take, about. */
+uint64_t virtio_bytes(const struct init *init, const struct vm_config *config);
+
+/* Makes and starts the servers of a VM's devices, whose monitor is made and not started. NULL, or why not; what was
+ * made before is there for virtio_end. */
+const char *virtio_start(struct init *init, unsigned vm_index);
+
+/* Takes back what virtio_start has made. */
+void virtio_end(struct vm *vm);
 
 /* Says so when no VM is on. */
 void vm_report_idle(const struct init *init);

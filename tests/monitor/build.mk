@@ -1,1 +1,1 @@
-$(eval $(call user_program,testmonitor,tests/monitor/main.c,runtime ipc,runtime/service.ld))
+$(eval $(call user_program,testmonitor,tests/monitor/main.c tests/monitor/virtio.c,runtime ipc,runtime/service.ld))
