@@ -1,4 +1,5 @@
 #include "tests/kernel/guest.h"
+#include "tests/kernel/svm_guest.h"
 
 #include <string.h>
 
@@ -50,8 +51,8 @@ struct guest new_guest(struct env *e, seL4_CPtr tcb, unsigned number)
 {
     struct guest g = { .env = e };
 
-    if (!e->has_vtx)
-        skip(e, "no VT-x");
+    if (!e->has_vcpu)
+        skip(e, "no hardware virtualization");
     /* On upstream a thread whose VCPU was deleted may not use vector registers until it has been switched to, and a VCPU
      * made by then brings that back at each of its exits, for the kernel as well. */
     if (!e->is_ours)
@@ -65,24 +66,62 @@ struct guest new_guest(struct env *e, seL4_CPtr tcb, unsigned number)
     return g;
 }
 
+struct guest new_vtx_guest(struct env *e, seL4_CPtr tcb, unsigned number)
+{
+    if (!e->has_vtx)
+        skip(e, "no VT-x");
+    return new_guest(e, tcb, number);
+}
+
+void guest_run_once(struct env *e, struct thread *t, seL4_Word argument)
+{
+    (void)e;
+    t->result[0] = guest_enter((struct guest *)argument);
+}
+
+void guest_run_on(struct env *e, struct thread *t, seL4_Word argument)
+{
+    (void)e;
+    while ((t->result[0] = guest_enter((struct guest *)argument)) == SEL4_VMENTER_RESULT_NOTIF)
+        t->result[1]++;
+}
+
 seL4_Word guest_read(struct guest *g, seL4_Word field)
 {
     struct env *e = g->env;
-    seL4_X86_VCPU_ReadVMCS_t read = seL4_X86_VCPU_ReadVMCS(g->vcpu, field);
+    seL4_Word value = field;
+    seL4_Error error;
 
-    if (read.error)
-        fail(e, __FILE__, __LINE__, "VMCS field %#lx cannot be read: error %d", field, read.error);
-    return read.value;
+    if (e->has_svm) {
+        error = sel4_vcpu_read_vmcb(g->vcpu, 1, &value);
+    } else {
+        seL4_X86_VCPU_ReadVMCS_t read = seL4_X86_VCPU_ReadVMCS(g->vcpu, field);
+        error = (seL4_Error)read.error;
+        value = read.value;
+    }
+    if (error != seL4_NoError)
+        fail(e, __FILE__, __LINE__, "field %#lx cannot be read: error %d", field, (int)error);
+    return value;
 }
 
 seL4_Word guest_write(struct guest *g, seL4_Word field, seL4_Word value)
 {
     struct env *e = g->env;
-    seL4_X86_VCPU_WriteVMCS_t write = seL4_X86_VCPU_WriteVMCS(g->vcpu, field, value);
+    seL4_Word written = value;
+    seL4_Error error;
 
-    if (write.error)
-        fail(e, __FILE__, __LINE__, "VMCS field %#lx cannot be %#lx: error %d", field, value, write.error);
-    return write.written;
+    if (e->has_svm) {
+        error = sel4_vcpu_write_vmcb(g->vcpu, 2, SEL4_WORDS(field, value));
+        if (error == seL4_NoError)
+            written = guest_read(g, field);
+    } else {
+        seL4_X86_VCPU_WriteVMCS_t write = seL4_X86_VCPU_WriteVMCS(g->vcpu, field, value);
+        error = (seL4_Error)write.error;
+        written = write.written;
+    }
+    if (error != seL4_NoError)
+        fail(e, __FILE__, __LINE__, "field %#lx cannot be %#lx: error %d", field, value, (int)error);
+    return written;
 }
 
 static void set_segment(struct guest *g, unsigned index, seL4_Word selector, seL4_Word limit, seL4_Word rights)
@@ -95,16 +134,34 @@ static void set_segment(struct guest *g, unsigned index, seL4_Word selector, seL
 
 enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
 
-static void set_segments(struct guest *g, enum guest_mode mode)
+struct guest_start guest_start(enum guest_mode mode)
 {
     static const seL4_Word code[] = { REAL_CODE, CODE32, CODE64 };
-    seL4_Word limit = mode == GUEST_REAL ? 0xffff : 0xffffffff;
+    static const seL4_Word cr0[] = { CR0_NE, CR0_NE | CR0_PE, CR0_NE | CR0_PE | CR0_PG };
+    bool real = mode == GUEST_REAL, is_long = mode == GUEST_LONG;
 
+    return (struct guest_start) {
+        .cr0 = cr0[mode],
+        .cr3 = is_long ? GUEST_TABLES : 0,
+        .cr4 = is_long ? CR4_PAE | CR4_OSFXSR : 0,
+        .efer = is_long ? EFER_LONG : 0,
+        .limit = real ? 0xffff : 0xffffffff,
+        .code_selector = real ? 0 : GUEST_CS,
+        .code_rights = code[mode],
+        .data_selector = real ? 0 : GUEST_DS,
+        .data_rights = real ? REAL_DATA : DATA32,
+        .idt_base = real ? 0 : GUEST_IDT,
+        .idt_limit = real ? 0x3ff : 0xfff,
+    };
+}
+
+static void set_segments(struct guest *g, const struct guest_start *start)
+{
     for (unsigned index = ES; index <= GS; index++)
-        set_segment(g, index, mode == GUEST_REAL ? 0 : GUEST_DS, limit, mode == GUEST_REAL ? REAL_DATA : DATA32);
-    set_segment(g, CS, mode == GUEST_REAL ? 0 : GUEST_CS, limit, code[mode]);
+        set_segment(g, index, start->data_selector, start->limit, start->data_rights);
+    set_segment(g, CS, start->code_selector, start->limit, start->code_rights);
     set_segment(g, LDTR, 0, 0, VMX_SEGMENT_UNUSABLE);
-    set_segment(g, TR, 0x28, 0x67, TASK);
+    set_segment(g, TR, GUEST_TASK, GUEST_TASK_LIMIT, GUEST_TASK_RIGHTS);
     guest_write(g, VMCS_GUEST_TR_BASE, GUEST_TSS);
 }
 
@@ -139,31 +196,66 @@ static void fill_gdt(struct guest *g)
     gdt[GUEST_USER_CS / 8] = 0x00affb000000fffful;
 }
 
-void guest_load(struct guest *g, enum guest_mode mode, const char *start, const char *end)
+/* All that is the same for both kinds of guest: what lies in memory. */
+static void fill_memory(struct guest *g, const char *start, const char *end)
 {
-    static const seL4_Word cr0[] = { CR0_NE, CR0_NE | CR0_PE, CR0_NE | CR0_PE | CR0_PG };
-
     memset(g->memory, 0, GUEST_TABLES);
     memcpy(g->memory + GUEST_CODE, start, (size_t)(end - start));
     fill_tables(g);
     fill_gdt(g);
     *(seL4_Uint64 *)(g->memory + GUEST_TSS + TSS_RSP0) = GUEST_STACK - 0x800;
-    set_segments(g, mode);
+}
+
+static void vtx_load(struct guest *g, enum guest_mode mode)
+{
+    struct guest_start start = guest_start(mode);
+
+    set_segments(g, &start);
     set_controls(g, mode);
-    guest_write(g, VMCS_GUEST_CR0, cr0[mode]);
-    guest_write(g, VMCS_GUEST_CR3, mode == GUEST_LONG ? GUEST_TABLES : 0);
-    guest_write(g, VMCS_GUEST_CR4, mode == GUEST_LONG ? CR4_PAE | CR4_OSFXSR : 0);
-    guest_write(g, VMCS_GUEST_EFER, mode == GUEST_LONG ? EFER_LONG : 0);
+    guest_write(g, VMCS_GUEST_CR0, start.cr0);
+    guest_write(g, VMCS_GUEST_CR3, start.cr3);
+    guest_write(g, VMCS_GUEST_CR4, start.cr4);
+    guest_write(g, VMCS_GUEST_EFER, start.efer);
     guest_write(g, VMCS_GUEST_GDTR_BASE, GUEST_GDT);
-    guest_write(g, VMCS_GUEST_GDTR_LIMIT, 0x27);
-    guest_write(g, VMCS_GUEST_IDTR_BASE, mode == GUEST_REAL ? 0 : GUEST_IDT);
-    guest_write(g, VMCS_GUEST_IDTR_LIMIT, mode == GUEST_REAL ? 0x3ff : 0xfff);
+    guest_write(g, VMCS_GUEST_GDTR_LIMIT, GUEST_GDT_LIMIT);
+    guest_write(g, VMCS_GUEST_IDTR_BASE, start.idt_base);
+    guest_write(g, VMCS_GUEST_IDTR_LIMIT, start.idt_limit);
     guest_write(g, VMCS_GUEST_RSP, GUEST_STACK);
     guest_write(g, VMCS_GUEST_RFLAGS, 2);
     guest_write(g, VMCS_GUEST_DR7, 0x400);
-    g->rip = GUEST_CODE;
     g->controls = guest_read(g, VMCS_PRIMARY_CONTROLS) | VMX_PRIMARY_HLT_EXITING;
+}
+
+void guest_load(struct guest *g, enum guest_mode mode, const char *start, const char *end)
+{
+    fill_memory(g, start, end);
+    if (g->env->has_svm)
+        svm_load(g, mode, (size_t)(end - start));
+    else
+        vtx_load(g, mode);
+    g->rip = GUEST_CODE;
     g->event = 0;
+}
+
+seL4_Word guest_reason(const struct guest *g, enum guest_stop stop)
+{
+    static const struct {
+        seL4_Word vtx, svm;
+    } reasons[] = {
+        [GUEST_CALLS] = { VMX_REASON_VMCALL, SVM_EXIT_VMMCALL },
+        [GUEST_HALTS] = { VMX_REASON_HLT, SVM_EXIT_HLT },
+        [GUEST_IS_REFUSED] = { VMX_REASON_ENTRY_FAILED, SVM_EXIT_INVALID },
+        [GUEST_LACKS_MEMORY] = { VMX_REASON_EPT_VIOLATION, SVM_EXIT_NESTED_PAGE_FAULT },
+    };
+
+    return g->env->has_svm ? reasons[stop].svm : reasons[stop].vtx;
+}
+
+void guest_skip(struct guest *g)
+{
+    seL4_Word length = g->word[SEL4_VMENTER_FAULT_INSTRUCTION_LEN_MR];
+
+    g->rip += length || !g->env->has_svm ? length : svm_instruction_length(g);
 }
 
 void guest_set_gate(struct guest *g, unsigned vector, seL4_Word handler)

@@ -14,6 +14,11 @@
 #define GUEST_TSS     0xb000ul
 #define GUEST_TABLES  0x10000ul /* of long mode: the first GiB, one to one */
 
+#define GUEST_GDT_LIMIT 0x27
+#define GUEST_TASK        0x28 /* in TR; not in the GDT */
+#define GUEST_TASK_LIMIT  0x67
+#define GUEST_TASK_RIGHTS 0x8bul
+
 #define GUEST_CS      0x8
 #define GUEST_DS      0x10
 #define GUEST_USER_DS 0x18
@@ -33,10 +38,23 @@ struct guest {
 /* Maps 2 MiB of RAM at guest physical 0 of that guest, and for us at an address of its own. */
 void guest_map_memory(struct guest *g, unsigned number);
 
-/* Skips the case where there is no VT-x. NUMBER keeps the guests of one case apart. */
+/* Skips the case where there is no hardware virtualization. NUMBER keeps the guests of one case apart. */
 struct guest new_guest(struct env *e, seL4_CPtr tcb, unsigned number);
 
-/* Puts a program of guest_code.S into the guest, and all registers as that mode starts. */
+/* The same, but for VT-x alone. */
+struct guest new_vtx_guest(struct env *e, seL4_CPtr tcb, unsigned number);
+
+/* What registers hold as each mode starts. Rights are as SDM 3C 25.4.1 has them. */
+struct guest_start {
+    seL4_Word cr0, cr3, cr4, efer;
+    seL4_Word limit, code_selector, code_rights, data_selector, data_rights; /* of segments */
+    seL4_Word idt_base, idt_limit;
+};
+
+struct guest_start guest_start(enum guest_mode mode);
+
+/* Puts a program of guest_code.S into the guest, and all registers as that mode starts. On AMD-V its VMCALLs become
+ * VMMCALLs. */
 void guest_load(struct guest *g, enum guest_mode mode, const char *start, const char *end);
 
 #define GUEST_LOAD(g, mode, program)                                       \
@@ -48,13 +66,19 @@ void guest_load(struct guest *g, enum guest_mode mode, const char *start, const 
 /* One seL4_VMEnter; its result. For any thread. */
 seL4_Word guest_enter(struct guest *g);
 
-/* The next entry goes on behind the instruction that exited. */
-static inline void guest_skip(struct guest *g)
-{
-    g->rip += g->word[SEL4_VMENTER_FAULT_INSTRUCTION_LEN_MR];
-}
+/* Thread functions with a struct guest as their argument: one entry; and entries so long as nothing but signals ends them,
+ * counted in result[1]. */
+void guest_run_once(struct env *e, struct thread *t, seL4_Word argument);
+void guest_run_on(struct env *e, struct thread *t, seL4_Word argument);
 
-/* A field of the VMCS. Writing returns what the kernel made of the value. In the root thread only. */
+/* The next entry goes on behind the instruction that exited. */
+void guest_skip(struct guest *g);
+
+/* How VT-x and AMD-V name what cases for both look for. */
+enum guest_stop { GUEST_CALLS, GUEST_HALTS, GUEST_IS_REFUSED, GUEST_LACKS_MEMORY };
+seL4_Word guest_reason(const struct guest *g, enum guest_stop stop);
+
+/* A field of the VMCS or VMCB. Writing returns what the kernel made of the value. In the root thread only. */
 seL4_Word guest_read(struct guest *g, seL4_Word field);
 seL4_Word guest_write(struct guest *g, seL4_Word field, seL4_Word value);
 
@@ -73,6 +97,8 @@ static inline volatile seL4_Word *guest_word(struct guest *g, seL4_Word address)
         EXPECT_EQ(guest_enter(g), SEL4_VMENTER_RESULT_FAULT);               \
         EXPECT_EQ((g)->word[SEL4_VMENTER_FAULT_REASON_MR], reason);         \
     } while (0)
+
+#define EXPECT_STOP(g, stop) EXPECT_EXIT(g, guest_reason(g, stop))
 
 /* Where a symbol of a program ends up in the guest. */
 #define GUEST_ADDRESS(program, symbol) (GUEST_CODE + (seL4_Word)((symbol) - (program)))

@@ -194,7 +194,7 @@ static void fuzz_mode(struct env *e, enum guest_mode mode)
     static struct fuzz fuzz;
     struct fuzz *f = &fuzz;
 
-    *f = (struct fuzz) { .g = new_guest(e, seL4_CapInitThreadTCB, 0), .random = 0x6b34 + mode, .mode = mode };
+    *f = (struct fuzz) { .g = new_vtx_guest(e, seL4_CapInitThreadTCB, 0), .random = 0x6b34 + mode, .mode = mode };
     /* Not before it is known that there is VT-x: with UMIP, as QEMU has it, SGDT faults. */
     unsigned gdt_limit = read_gdt_limit();
     uint64_t xcr0 = read_xcr0();
@@ -211,7 +211,7 @@ static void fuzz_mode(struct env *e, enum guest_mode mode)
     if (e->is_ours)
         EXPECT_EQ(read_gdt_limit(), gdt_limit);
 
-    struct guest next = new_guest(e, seL4_CapInitThreadTCB, 1);
+    struct guest next = new_vtx_guest(e, seL4_CapInitThreadTCB, 1);
     GUEST_LOAD(&next, GUEST_LONG, guest_halt);
     EXPECT_EXIT(&next, VMX_REASON_HLT);
 }

@@ -1,27 +1,12 @@
 /* Guests among threads: several of them, interrupts and signals while they run, and their end. */
 #include "tests/kernel/devices.h"
-#include "tests/kernel/guest.h"
+#include "tests/kernel/svm_guest.h"
 
 #define MR(name) word[SEL4_VMENTER_FAULT_##name]
 
 /* Implemented in guest_code.S. */
 void vector_set(uint64_t value);
 uint64_t vector_get(void);
-
-/* A thread_function: one seL4_VMEnter of the struct guest at ARGUMENT. */
-static void run_once(struct env *e, struct thread *t, seL4_Word argument)
-{
-    (void)e;
-    t->result[0] = guest_enter((struct guest *)argument);
-}
-
-/* A thread_function: enters over and over, so long as nothing but signals ends it. */
-static void run_on(struct env *e, struct thread *t, seL4_Word argument)
-{
-    (void)e;
-    while ((t->result[0] = guest_enter((struct guest *)argument)) == SEL4_VMENTER_RESULT_NOTIF)
-        t->result[1]++;
-}
 
 static struct guest new_thread_guest(struct env *e, struct thread **t, unsigned number)
 {
@@ -37,7 +22,7 @@ static void keep_number(struct env *e, struct guest *g, seL4_Word number)
     EXPECT_OK(seL4_X86_VCPU_WriteRegisters(g->vcpu, &registers));
 }
 
-/* One monitor after the other, each time with another VMCS. */
+/* One monitor after the other, each time with another VMCS or VMCB. */
 TEST(guests_that_take_turns_do_not_disturb_each_other)
 {
     enum { GUESTS = 3, ROUNDS = 40 };
@@ -52,10 +37,10 @@ TEST(guests_that_take_turns_do_not_disturb_each_other)
     }
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < GUESTS; i++) {
-            start(t[i], run_once, (seL4_Word)&g[i], ABOVE_ROOT);
+            start(t[i], guest_run_once, (seL4_Word)&g[i], ABOVE_ROOT);
             EXPECT_EQ(t[i]->finished, 1);
             EXPECT_EQ(t[i]->result[0], SEL4_VMENTER_RESULT_FAULT);
-            EXPECT_EQ(g[i].MR(REASON_MR), VMX_REASON_VMCALL);
+            EXPECT_EQ(g[i].MR(REASON_MR), guest_reason(&g[i], GUEST_CALLS));
             EXPECT_EQ(g[i].MR(EAX), 0);
             guest_skip(&g[i]);
         }
@@ -72,9 +57,9 @@ TEST(vcpu_goes_from_one_thread_to_another)
     for (unsigned round = 0; round < 6; round++) {
         struct thread *now = t[round % 2];
         EXPECT_OK(seL4_X86_VCPU_SetTCB(g.vcpu, now->tcb));
-        start(now, run_once, (seL4_Word)&g, ABOVE_ROOT);
+        start(now, guest_run_once, (seL4_Word)&g, ABOVE_ROOT);
         EXPECT_EQ(now->finished, 1);
-        EXPECT_EQ(g.MR(REASON_MR), VMX_REASON_VMCALL);
+        EXPECT_EQ(g.MR(REASON_MR), guest_reason(&g, GUEST_CALLS));
         if (e->is_ours)
             EXPECT_EQ(g.MR(EAX), 0);
         guest_skip(&g);
@@ -87,7 +72,7 @@ TEST(endless_guest_is_preempted_by_a_thread_of_its_priority)
     struct guest g = new_thread_guest(e, &t, 0);
 
     GUEST_LOAD(&g, GUEST_LONG, guest_count);
-    start(t, run_once, (seL4_Word)&g, ROOT_PRIORITY);
+    start(t, guest_run_once, (seL4_Word)&g, ROOT_PRIORITY);
     seL4_Word before = *guest_word(&g, GUEST_RESULTS);
     for (unsigned round = 0; round < 5; round++) {
         seL4_Yield();
@@ -108,9 +93,14 @@ TEST(halted_guest_is_preempted_too)
     struct guest g = new_thread_guest(e, &t, 0);
 
     GUEST_LOAD(&g, GUEST_LONG, guest_count);
-    guest_write(&g, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HALTED);
-    guest_write(&g, VMCS_GUEST_RFLAGS, 0x202);
-    start(t, run_once, (seL4_Word)&g, ROOT_PRIORITY);
+    if (e->has_svm) {
+        GUEST_LOAD(&g, GUEST_LONG, svm_guest_idle);
+        guest_write(&g, VMCB_INTERCEPT_1, 0);
+    } else {
+        guest_write(&g, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HALTED);
+        guest_write(&g, VMCS_GUEST_RFLAGS, 0x202);
+    }
+    start(t, guest_run_once, (seL4_Word)&g, ROOT_PRIORITY);
     for (unsigned round = 0; round < 3; round++)
         seL4_Yield();
     EXPECT_EQ(t->finished, 0);
@@ -127,9 +117,9 @@ TEST(guest_has_vector_registers_though_its_monitor_may_use_none)
     EXPECT_OK(seL4_X86_VCPU_WriteRegisters(g.vcpu, &registers));
     vector_set(0x9999);
     for (unsigned round = 0; round < 5; round++) {
-        start(t, run_once, (seL4_Word)&g, ABOVE_ROOT);
+        start(t, guest_run_once, (seL4_Word)&g, ABOVE_ROOT);
         EXPECT_EQ(t->finished, 1);
-        EXPECT_EQ(g.MR(REASON_MR), VMX_REASON_VMCALL);
+        EXPECT_EQ(g.MR(REASON_MR), guest_reason(&g, GUEST_CALLS));
         EXPECT_EQ(g.MR(EBX), 0x1234);
         EXPECT_EQ(vector_get(), 0x9999);
         guest_skip(&g);
@@ -148,7 +138,7 @@ TEST(device_interrupt_reaches_its_thread_while_a_guest_runs)
     EXPECT_OK(seL4_IRQHandler_SetNotification(handler, badged(e, notification, 5)));
     EXPECT_OK(seL4_IRQHandler_Ack(handler));
     GUEST_LOAD(&g, GUEST_LONG, guest_count);
-    start(t, run_once, (seL4_Word)&g, BELOW_ROOT);
+    start(t, guest_run_once, (seL4_Word)&g, BELOW_ROOT);
     for (unsigned round = 0; round < 5; round++) {
         seL4_Word count = *guest_word(&g, GUEST_RESULTS);
         pit_one_shot(e, ports, 3);
@@ -175,10 +165,10 @@ TEST(signal_that_waits_is_taken_before_the_guest_runs)
     EXPECT_EQ(g.badge, 0x77);
     EXPECT_EQ(g.rip, GUEST_CODE);
     EXPECT_EQ(g.event, 0x123);
-    EXPECT_EQ(guest_read(&g, VMCS_GUEST_RIP), GUEST_CODE);
-    EXPECT_EQ(guest_read(&g, VMCS_ENTRY_INTERRUPTION_INFO), 0x123);
+    EXPECT_EQ(guest_read(&g, e->has_svm ? VMCB_RIP : VMCS_GUEST_RIP), GUEST_CODE);
+    EXPECT_EQ(guest_read(&g, e->has_svm ? VMCB_EVENT_INJECTION : VMCS_ENTRY_INTERRUPTION_INFO), 0x123);
     g.event = 0;
-    EXPECT_EXIT(&g, VMX_REASON_HLT);
+    EXPECT_STOP(&g, GUEST_HALTS);
 }
 
 TEST(signal_ends_a_guests_run_and_it_can_go_on)
@@ -189,7 +179,7 @@ TEST(signal_ends_a_guests_run_and_it_can_go_on)
 
     EXPECT_OK(seL4_TCB_BindNotification(t->tcb, notification));
     GUEST_LOAD(&g, GUEST_LONG, guest_count_once);
-    start(t, run_on, (seL4_Word)&g, ROOT_PRIORITY);
+    start(t, guest_run_on, (seL4_Word)&g, ROOT_PRIORITY);
     for (seL4_Word round = 1; round <= 4; round++) {
         seL4_Yield();
         EXPECT_EQ(t->finished, 0);
@@ -212,7 +202,7 @@ TEST(signal_by_a_less_important_thread_ends_the_run_at_once)
 
     EXPECT_OK(seL4_TCB_BindNotification(t->tcb, notification));
     GUEST_LOAD(&g, GUEST_LONG, guest_count_once);
-    start(t, run_once, (seL4_Word)&g, ROOT_PRIORITY);
+    start(t, guest_run_once, (seL4_Word)&g, ROOT_PRIORITY);
     seL4_Yield();
     EXPECT_EQ(t->finished, 0);
     EXPECT_OK(seL4_TCB_SetPriority(t->tcb, seL4_CapInitThreadTCB, BELOW_ROOT));
@@ -230,7 +220,7 @@ TEST(thread_suspended_in_its_guest_goes_on_there)
     seL4_UserContext regs;
 
     GUEST_LOAD(&g, GUEST_LONG, guest_count_once);
-    start(t, run_once, (seL4_Word)&g, ROOT_PRIORITY);
+    start(t, guest_run_once, (seL4_Word)&g, ROOT_PRIORITY);
     seL4_Yield();
     EXPECT_EQ(*guest_word(&g, GUEST_RESULTS), 1);
     EXPECT_OK(seL4_TCB_ReadRegisters(t->tcb, 1, 0, sizeof regs / sizeof(seL4_Word), &regs));
@@ -250,7 +240,7 @@ static void expect_lost_guest(struct env *e, struct thread *t, const struct gues
     seL4_Yield();
     EXPECT_EQ(t->finished, 1);
     EXPECT_EQ(t->result[0], SEL4_VMENTER_RESULT_FAULT);
-    EXPECT_EQ(g->MR(REASON_MR), VMX_REASON_ENTRY_FAILED);
+    EXPECT_EQ(g->MR(REASON_MR), guest_reason(g, GUEST_IS_REFUSED));
     EXPECT_EQ(g->MR(QUALIFICATION_MR), ~0ul);
 }
 
@@ -262,7 +252,7 @@ TEST(vcpu_that_is_deleted_ends_its_guests_run)
     if (!e->is_ours)
         skip(e, "upstream's kernel faults");
     GUEST_LOAD(&g, GUEST_LONG, guest_count);
-    start(t, run_once, (seL4_Word)&g, ROOT_PRIORITY);
+    start(t, guest_run_once, (seL4_Word)&g, ROOT_PRIORITY);
     seL4_Yield();
     EXPECT_OK(seL4_CNode_Delete(ROOT, g.vcpu, ROOT_DEPTH));
     expect_lost_guest(e, t, &g);
@@ -276,14 +266,14 @@ TEST(vcpu_that_is_given_away_ends_its_guests_run)
     if (!e->is_ours)
         skip(e, "upstream's kernel faults");
     GUEST_LOAD(&g, GUEST_LONG, guest_count);
-    start(t, run_once, (seL4_Word)&g, ROOT_PRIORITY);
+    start(t, guest_run_once, (seL4_Word)&g, ROOT_PRIORITY);
     seL4_Yield();
     EXPECT_OK(seL4_X86_VCPU_SetTCB(g.vcpu, seL4_CapInitThreadTCB));
     expect_lost_guest(e, t, &g);
 
     EXPECT_OK(seL4_X86_VCPU_SetTCB(g.vcpu, t->tcb));
     g.rip = GUEST_CODE;
-    start(t, run_once, (seL4_Word)&g, ROOT_PRIORITY);
+    start(t, guest_run_once, (seL4_Word)&g, ROOT_PRIORITY);
     seL4_Yield();
     EXPECT_EQ(t->finished, 0);
     other.vcpu = new_object(e, seL4_X86_VCPUObject, 0);
@@ -297,7 +287,7 @@ TEST(thread_that_is_deleted_in_its_guest_leaves_the_vcpu_behind)
     struct guest g = new_thread_guest(e, &t, 0);
 
     GUEST_LOAD(&g, GUEST_LONG, guest_count_once);
-    start(t, run_once, (seL4_Word)&g, ROOT_PRIORITY);
+    start(t, guest_run_once, (seL4_Word)&g, ROOT_PRIORITY);
     seL4_Yield();
     EXPECT_OK(seL4_CNode_Delete(ROOT, t->tcb, ROOT_DEPTH));
     seL4_Yield();
@@ -305,7 +295,7 @@ TEST(thread_that_is_deleted_in_its_guest_leaves_the_vcpu_behind)
     EXPECT_OK(seL4_TCB_SetEPTRoot(seL4_CapInitThreadTCB, g.ept_root));
     EXPECT_EQ(*guest_word(&g, GUEST_RESULTS), 1);
     GUEST_LOAD(&g, GUEST_LONG, guest_halt);
-    EXPECT_EXIT(&g, VMX_REASON_HLT);
+    EXPECT_STOP(&g, GUEST_HALTS);
 }
 
 TEST(vcpus_are_made_and_deleted_while_a_guest_runs)
@@ -313,14 +303,16 @@ TEST(vcpus_are_made_and_deleted_while_a_guest_runs)
     struct thread *t;
     struct guest g = new_thread_guest(e, &t, 0);
     seL4_CPtr untyped = new_untyped(e, seL4_X86_VCPUBits), slot = new_slot(e);
+    struct guest other = { .env = e, .vcpu = slot };
+    seL4_Word field = e->has_svm ? VMCB_RSP : VMCS_GUEST_RSP;
 
     GUEST_LOAD(&g, GUEST_LONG, guest_count);
-    start(t, run_once, (seL4_Word)&g, ROOT_PRIORITY);
+    start(t, guest_run_once, (seL4_Word)&g, ROOT_PRIORITY);
     for (unsigned round = 0; round < 20; round++) {
         seL4_Word count = *guest_word(&g, GUEST_RESULTS);
         EXPECT_OK(seL4_Untyped_Retype(untyped, seL4_X86_VCPUObject, 0, ROOT, 0, 0, slot, 1));
-        EXPECT_EQ(seL4_X86_VCPU_ReadVMCS(slot, VMCS_GUEST_RSP).value, 0);
-        EXPECT_OK(seL4_X86_VCPU_WriteVMCS(slot, VMCS_GUEST_RSP, round + 1).error);
+        EXPECT_EQ(guest_read(&other, field), 0);
+        guest_write(&other, field, round + 1);
         if (round % 5 == 0) {
             seL4_Yield();
             EXPECT(*guest_word(&g, GUEST_RESULTS) > count);

@@ -16,7 +16,7 @@ uint64_t read_xcr0(void);
 
 static struct guest new_root_guest(struct env *e)
 {
-    return new_guest(e, seL4_CapInitThreadTCB, 0);
+    return new_vtx_guest(e, seL4_CapInitThreadTCB, 0);
 }
 
 TEST(cpuid_exits_with_all_registers_and_goes_on_with_the_monitors)

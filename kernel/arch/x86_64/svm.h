@@ -37,6 +37,9 @@ void svm_set_entry(struct cpu *cpu, struct vcpu *vcpu, uint64_t rip, uint64_t vi
 /* What of VMCB_VIRTUAL_INTERRUPT is the owner's, made out of VALUE; and what the kernel adds. */
 uint64_t svm_fit_virtual_interrupt(uint64_t value);
 
+/* And back: what an owner sees of it. */
+uint64_t svm_owners_virtual_interrupt(uint64_t value);
+
 /* Invocations of a VCPU that are AMD-V's own: reading and writing of fields. */
 void svm_invoke(struct invocation *call, struct vcpu *vcpu);
 

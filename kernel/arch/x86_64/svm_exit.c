@@ -17,7 +17,7 @@
 static void write_position(struct tcb *thread, const struct vmcb *vmcb)
 {
     thread->context.r10 = vmcb->rip;
-    thread->context.r8 = vmcb->virtual_interrupt;
+    thread->context.r8 = svm_owners_virtual_interrupt(vmcb->virtual_interrupt);
     thread->context.r9 = vmcb->event_injection;
 }
 
@@ -84,6 +84,7 @@ void trap_svm_exit(void)
     vcpu->registers[0] = vmcb->rax;
     if ((uint32_t)vmcb->exit_code == (uint32_t)SVM_EXIT_INVALID) {
         vmcb->exit_code = SVM_EXIT_INVALID; /* there are processors that set half of it */
+        vmcb->exit_interrupted_event = vmcb->event_injection; /* the guest has not got it */
         answer(cpu, vcpu, vmcb);
     }
     vmcb->event_injection = 0;

@@ -10,12 +10,12 @@
 #include <object/vcpu_object.h>
 #include <sel4/beaml4.h>
 
-/* Intercepts that are always on. */
+/* Intercepts that are always on. Performance counters are the machine's. */
 #define INTERCEPT_CR_NEEDED (1u << (16 + 4)) /* writes of CR4: see CR4_CHOICE */
 #define INTERCEPT_1_NEEDED                                                                                           \
     (SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_INIT | SVM_INTERCEPT_VINTR | SVM_INTERCEPT_INVD |        \
      SVM_INTERCEPT_INVLPGA | SVM_INTERCEPT_IO | SVM_INTERCEPT_MSR | SVM_INTERCEPT_TASK_SWITCH |                      \
-     SVM_INTERCEPT_FERR_FREEZE | SVM_INTERCEPT_SHUTDOWN)
+     SVM_INTERCEPT_FERR_FREEZE | SVM_INTERCEPT_SHUTDOWN | SVM_INTERCEPT_RDPMC)
 #define INTERCEPT_2_NEEDED                                                                                           \
     (SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL | SVM_INTERCEPT_VMLOAD | SVM_INTERCEPT_VMSAVE | SVM_INTERCEPT_STGI | \
      SVM_INTERCEPT_CLGI | SVM_INTERCEPT_SKINIT | SVM_INTERCEPT_MONITOR | SVM_INTERCEPT_MWAIT |                       \
@@ -24,7 +24,7 @@
 
 /* And what an owner may add. SMIs are the firmware's. */
 #define INTERCEPT_1_CHOICE                                                                                     \
-    (SVM_INTERCEPT_RDTSC | SVM_INTERCEPT_RDPMC | SVM_INTERCEPT_CPUID | SVM_INTERCEPT_IRET | SVM_INTERCEPT_PAUSE | \
+    (SVM_INTERCEPT_RDTSC | SVM_INTERCEPT_CPUID | SVM_INTERCEPT_IRET | SVM_INTERCEPT_PAUSE | \
      SVM_INTERCEPT_HLT | SVM_INTERCEPT_INVLPG | SVM_INTERCEPT_CR0_SELECTIVE)
 #define INTERCEPT_2_CHOICE (SVM_INTERCEPT_RDTSCP | SVM_INTERCEPT_ICEBP | SVM_INTERCEPT_WBINVD)
 
@@ -177,6 +177,11 @@ void svm_invoke(struct invocation *call, struct vcpu *vcpu)
         write_fields(call, vcpu);
     else
         fail(call, seL4_IllegalOperation);
+}
+
+uint64_t svm_owners_virtual_interrupt(uint64_t value)
+{
+    return value & ~VIRTUAL_INTERRUPT_MASKING;
 }
 
 uint64_t svm_fit_virtual_interrupt(uint64_t value)

@@ -16,11 +16,16 @@
 
 /* Gives the guest an ASID of this CPU. They are handed out in turn; when all are used, or second-level translations have
  * changed, a new round begins with everything forgotten. */
-static void use_asid(struct cpu *cpu, struct vcpu *vcpu)
+static void use_asid(struct cpu *cpu, struct vcpu *vcpu, uint64_t root)
 {
     struct vmcb *vmcb = vcpu_vmcb(vcpu);
     struct svm_asids *asids = &cpu->svm_asids;
 
+    /* Translations bear the ASID alone, not the root that they came from. */
+    if (vmcb->nested_cr3 != root) {
+        vmcb->nested_cr3 = root;
+        vcpu->svm.asid_round = 0;
+    }
     vmcb->tlb_control = TLB_KEEP;
     if (second_level_changed(cpu) || asids->next >= svm_asid_count() || asids->round == 0) {
         asids->round++;
@@ -39,8 +44,7 @@ void svm_run(struct cpu *cpu, struct tcb *thread, struct vcpu *vcpu)
     struct vmcb *vmcb = vcpu_vmcb(vcpu);
 
     cpu->loaded_vcpu = vcpu;
-    vmcb->nested_cr3 = second_level_root(thread);
-    use_asid(cpu, vcpu);
+    use_asid(cpu, vcpu, second_level_root(thread));
     vmcb->rax = vcpu->registers[0];
     if (cpu->arch.fpu_owner != &vcpu->fpu)
         fpu_use(&cpu->arch, &vcpu->fpu);
