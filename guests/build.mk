@@ -7,5 +7,17 @@ build/guests/$(1).elf: guests/$(1)/$(1).S guests/pvh.ld
 	$$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,guests/pvh.ld -o $$@ $$<
 endef
 
+# $(eval $(call c_guest,NAME))   the same from guests/NAME/*.c and *.S, which bring themselves into long mode
+GUEST_CFLAGS := $(COMMON) -ffreestanding -nostdinc -isystem $(CC_INCLUDE) -m64 -mgeneral-regs-only -mno-red-zone \
+	-fno-pic -fno-pie -mcmodel=small -fno-stack-protector -fno-asynchronous-unwind-tables
+define c_guest
+PROGRAMS += build/guests/$(1).elf
+build/guests/$(1).elf: $(wildcard guests/$(1)/*.c guests/$(1)/*.S) guests/pvh.ld
+	@mkdir -p $$(@D)
+	$$(CC) $$(GUEST_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,guests/pvh.ld -o $$@ \
+		$(wildcard guests/$(1)/*.c guests/$(1)/*.S)
+endef
+
+$(eval $(call c_guest,checks))
 $(eval $(call guest,exits))
 $(eval $(call guest,poweroff))

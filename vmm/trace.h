@@ -31,9 +31,9 @@ static inline void trace_exit(struct exit_trace *trace, const struct vcpu_exit *
     record->kind = (uint8_t)exit->kind;
 }
 
-/* Each gives LINE lines of text without their ends. Exits: the oldest first, those that repeat as one line. */
-typedef void trace_line(const char *text);
+/* Each gives LINE lines of text without their ends. Exits: the oldest first, repetitions folded. */
+typedef void trace_line(void *context, const char *text);
 
-void trace_write_exits(const struct exit_trace *trace, trace_line *line);
-void trace_write_counts(const struct exit_trace *trace, trace_line *line);
-void trace_write_registers(struct vcpu *vcpu, trace_line *line);
+void trace_write_exits(const struct exit_trace *trace, trace_line *line, void *context);
+void trace_write_counts(const struct exit_trace *trace, trace_line *line, void *context);
+void trace_write_registers(struct vcpu *vcpu, trace_line *line, void *context);

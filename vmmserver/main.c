@@ -1,9 +1,13 @@
 /* vmmserver: one virtual machine's monitor. */
 #include "ipc/hypervisor.h"
+#include "ipc/time.h"
 #include "runtime/runtime.h"
 #include "vmmserver/vm.h"
 
 #include <stdlib.h>
+
+#define REPORT_TRIES            300u
+#define REPORT_TRIES_PER_SECOND 100u
 
 static void before_waiting(void *context)
 {
@@ -17,13 +21,29 @@ static _Noreturn void end(enum hypervisor_operation operation)
     panic("init lets a VM that has ended live on");
 }
 
+/* A report is longer than the log's ring: waits for logserver where that is getting full, but not for ever. */
+static void report_line(void *context, const char *text)
+{
+    const struct startup *startup = context;
+    seL4_Word bits;
+
+    for (unsigned tries = 0; tries < REPORT_TRIES && ring_waiting(startup->log) > RING_BYTES / 2; tries++) {
+        if (time_arm(SLOT_TIME, __builtin_ia32_rdtsc() + startup->tsc_hz / REPORT_TRIES_PER_SECOND) != TIME_OK)
+            break;
+        seL4_Wait(SLOT_NOTIFICATION, &bits);
+    }
+    log_printf("%s", text);
+}
+
 static _Noreturn void report_crash(struct vm *vm)
 {
+    void *context = (void *)vm->startup;
+
     log_printf("VM %u \"%s\" crashed: %s", vm->startup->vm.vm_index, vm->config->name, vm->monitor.cause);
-    log_printf("its registers:");
-    trace_write_registers(&vm->monitor.vcpu, vm_log_line);
-    log_printf("its last exits:");
-    trace_write_exits(&vm->monitor.trace, vm_log_line);
+    report_line(context, "its registers:");
+    trace_write_registers(&vm->monitor.vcpu, report_line, context);
+    report_line(context, "its last exits:");
+    trace_write_exits(&vm->monitor.trace, report_line, context);
     end(HV_VM_CRASHED);
 }
 
@@ -44,7 +64,7 @@ void service_main(const struct startup *startup)
 
     enum runtime_end how = runtime_run(&vm->runtime);
     console_flush(&vm->console);
-    trace_write_counts(&vm->monitor.trace, vm_log_line);
+    trace_write_counts(&vm->monitor.trace, report_line, (void *)startup);
     if (how == RUNTIME_CRASHED)
         report_crash(vm);
     end(how == RUNTIME_MACHINE_ENDED && vm->monitor.machine.end == MACHINE_RESET ? HV_VM_REBOOT : HV_VM_POWERED_OFF);

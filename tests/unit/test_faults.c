@@ -98,8 +98,9 @@ static void test_handlers_come_and_go_up_to_a_number(void **state)
 static char lines[32][200];
 static unsigned line_count;
 
-static void keep_line(const char *text)
+static void keep_line(void *context, const char *text)
 {
+    assert_ptr_equal(context, lines);
     if (line_count < 32)
         snprintf(lines[line_count++], sizeof lines[0], "%s", text);
 }
@@ -119,13 +120,37 @@ static void test_the_record_shows_the_last_exits_and_folds_repetitions(void **st
     trace_exit(&trace, &exit, 0x2000);
 
     line_count = 0;
-    trace_write_exits(&trace, keep_line);
+    trace_write_exits(&trace, keep_line, lines);
     assert_int_equal(line_count, 2);
     assert_string_equal(lines[0], "  port (30) at 1000, qualification 3f80000, 63 times");
     assert_string_equal(lines[1], "  memory (48) at 2000, qualification 181, guest physical fee00020");
 
+    /* A pattern of two, as of a guest that writes to its serial port. */
+    trace = (struct exit_trace) { 0 };
+    for (unsigned i = 0; i < 21; i++) {
+        struct vcpu_exit pair = { .kind = VCPU_EXIT_IO, .raw_reason = 30, .qualification = i % 2 ? 0x03f80000 : 0x03fd0008 };
+        trace_exit(&trace, &pair, i % 2 ? 0x1000 : 0x2000);
+    }
     line_count = 0;
-    trace_write_counts(&trace, keep_line);
+    trace_write_exits(&trace, keep_line, lines);
+    assert_int_equal(line_count, 4);
+    assert_string_equal(lines[0], "  port (30) at 2000, qualification 3fd0008");
+    assert_string_equal(lines[2], "  these 2, 10 times");
+    assert_string_equal(lines[3], lines[0]);
+}
+
+static void test_exits_are_counted_by_their_kind(void **state)
+{
+    struct exit_trace trace = { 0 };
+    struct vcpu_exit exit = { .kind = VCPU_EXIT_IO };
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++)
+        trace_exit(&trace, &exit, 0x1000);
+    exit.kind = VCPU_EXIT_MEMORY;
+    trace_exit(&trace, &exit, 0x1000);
+    line_count = 0;
+    trace_write_counts(&trace, keep_line, lines);
     assert_string_equal(lines[0], "1001 exits, port 1000, memory 1");
 }
 
@@ -138,7 +163,7 @@ static void test_the_dump_of_registers_shows_all_that_matter(void **state)
     fake_vcpu_long_mode(&fake, 0x1234000);
     fake.vcpu.value[VCPU_R15] = 0xabcdef0123456789;
     line_count = 0;
-    trace_write_registers(&fake.vcpu, keep_line);
+    trace_write_registers(&fake.vcpu, keep_line, lines);
     for (unsigned i = 0; i < line_count; i++)
         strcat(all, lines[i]);
     assert_non_null(strstr(all, "r15 abcdef0123456789"));
@@ -211,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_an_exit_of_another_kind_goes_to_nobody),
         cmocka_unit_test(test_handlers_come_and_go_up_to_a_number),
         cmocka_unit_test(test_the_record_shows_the_last_exits_and_folds_repetitions),
+        cmocka_unit_test(test_exits_are_counted_by_their_kind),
         cmocka_unit_test(test_the_dump_of_registers_shows_all_that_matter),
         cmocka_unit_test(test_a_pvh_guest_starts_in_flat_32_bit_mode),
         cmocka_unit_test(test_a_guest_by_linux_64_bit_protocol_starts_in_long_mode),
