@@ -53,7 +53,8 @@ static const char *prepare_logserver(struct init *init, struct process *process)
                                SLOT_LOG_SERIAL_IRQ)) ||
         (problem = log_clients_open(&init->log, process)) ||
         (problem = log_clients_add(&init->log, CLIENT_INIT, "init", false)) ||
-        (problem = log_clients_add(&init->log, CLIENT_TIMESERVER, services_name(CLIENT_TIMESERVER), false)))
+        (problem = log_clients_add(&init->log, CLIENT_TIMESERVER, services_name(CLIENT_TIMESERVER), false)) ||
+        (problem = log_clients_add(&init->log, CLIENT_DEBUG, "dbgserver", true)))
         return problem;
     for (unsigned i = 0; i < init->vm_count && !problem; i++) {
         snprintf(name, sizeof name, "vmm%u", i);
