@@ -1,6 +1,6 @@
 /* logserver: the serial port, shared by the log lines of all processes and one console, a guest's or the debug shell's.
  *
- * Whose console the terminal is, terminal.h says; what is typed goes there. Other consoles' output is kept until someone
+ * terminal.h says whose console the terminal is; what is typed goes there. Other consoles' output is kept until someone
  * wants to see it, or appears line by line with a tag where no shell is there to ask for it.
  */
 #include "logserver/backlog.h"
