@@ -75,7 +75,7 @@ def run_pytest(totals: Totals, kind: str, folder: str, pattern: str) -> None:
     """A folder of pytest files; its results come from the JUnit file, its progress straight from pytest."""
     with tempfile.TemporaryDirectory() as work:
         report = pathlib.Path(work) / "report.xml"
-        command = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--junitxml={report}", folder]
+        command = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}", folder]
         if kind == "system":
             # Emulators take one core each. A file's tests stay together: some share one boot.
             command += ["-n", str(os.cpu_count()), "--dist", "loadscope"]

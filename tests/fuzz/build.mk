@@ -50,7 +50,8 @@ $(eval $(call fuzz_target,fuzz_config,beaml4-init/config.c))
 $(eval $(call fuzz_target,fuzz_ring,ipc/ring.c))
 $(eval $(call fuzz_target,fuzz_loader,vmm/guest_memory.c $(sort $(wildcard vmm/loader*.c))))
 $(eval $(call fuzz_target,fuzz_emulate,$(FUZZ_EMULATOR),build/zydis/host/libzydis.a))
-$(call fuzz_objects,vmm/instruction.c): private HOST_CFLAGS += $(ZYDIS_FLAGS)
-$(call fuzz_objects,vmm/instruction.c): build/zydis/host/libzydis.a
+$(eval $(call fuzz_target,fuzz_svm_opcode,vmm/svm/opcode.c,build/zydis/host/libzydis.a))
+$(call fuzz_objects,vmm/instruction.c tests/fuzz/fuzz_svm_opcode.c): private HOST_CFLAGS += $(ZYDIS_FLAGS)
+$(call fuzz_objects,vmm/instruction.c tests/fuzz/fuzz_svm_opcode.c): build/zydis/host/libzydis.a
 
 fuzz: $(FUZZ_TARGETS)

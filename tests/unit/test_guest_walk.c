@@ -230,6 +230,34 @@ static void test_physical_address_extension(void **state)
     assert_faults(guest, 0xc0202abc, WALK_READ, 9);
 }
 
+static void test_code_is_fetched_as_far_as_it_can_be_read(void **state)
+{
+    struct guest_fixture *guest = *state;
+    struct walk_context context;
+    uint8_t bytes[WALK_CODE_BYTES];
+
+    for (unsigned i = 0; i < GUEST_RAM_BYTES - GUEST_DATA; i++)
+        guest->ram[GUEST_DATA + i] = (uint8_t)(i % 251);
+    walk_begin(&context, &guest->cpu.vcpu, &guest->memory);
+    assert_int_equal(walk_fetch_code(&context, KERNEL_BASE + 0x8100, bytes), WALK_CODE_BYTES);
+    assert_memory_equal(bytes, guest->ram + 0x8100, WALK_CODE_BYTES);
+
+    /* Across pages, wherever the second one lies. */
+    guest->page_table[9] = 0xb000 | P | RW;
+    assert_int_equal(walk_fetch_code(&context, 0x8ffa, bytes), WALK_CODE_BYTES);
+    assert_memory_equal(bytes, guest->ram + 0x8ffa, 6);
+    assert_memory_equal(bytes + 6, guest->ram + 0xb000, WALK_CODE_BYTES - 6);
+    guest->page_table[9] = 0;
+    assert_int_equal(walk_fetch_code(&context, 0x8ffa, bytes), 6);
+    assert_int_equal(walk_fetch_code(&context, 0x8ff1, bytes), WALK_CODE_BYTES); /* the last that fits */
+    assert_int_equal(walk_fetch_code(&context, 0x9000, bytes), 0);
+
+    /* What is not RAM is not read. */
+    assert_int_equal(walk_fetch_code(&context, DEVICE_LINEAR, bytes), 0);
+    assert_int_equal(guest->accesses, 0);
+    assert_int_equal(walk_fetch_code(&context, UINT64_C(0x800000000000), bytes), 0); /* not canonical */
+}
+
 static int set_up(void **state)
 {
     *state = guest_create();
@@ -260,6 +288,7 @@ int main(void)
         CASE(test_without_paging_addresses_are_physical_and_have_32_bits),
         CASE(test_two_levels),
         CASE(test_physical_address_extension),
+        CASE(test_code_is_fetched_as_far_as_it_can_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,12 +40,16 @@ bool opcode_decode(struct opcode *opcode, enum opcode_kind kind, bool is_64, con
     uint8_t rex = 0;
 
     *opcode = (struct opcode) { .segment = VCPU_DS };
-    while (start < length && take_prefix(opcode, bytes[start])) {
-        lock = lock || bytes[start] == 0xf0;
-        start++;
+    for (; start < length; start++) {
+        if (is_64 && (bytes[start] & 0xf0) == 0x40) {
+            rex = bytes[start];
+        } else if (take_prefix(opcode, bytes[start])) {
+            lock = lock || bytes[start] == 0xf0;
+            rex = 0; /* it counts only right before the opcode */
+        } else {
+            break;
+        }
     }
-    if (is_64 && start < length && (bytes[start] & 0xf0) == 0x40)
-        rex = bytes[start++];
     if (length - start < size_of[kind])
         return false;
     opcode->length = (uint8_t)(start + size_of[kind]);

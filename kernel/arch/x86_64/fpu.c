@@ -42,6 +42,17 @@ void fpu_init_cpu(struct cpu_arch *cpu)
     cpu->fpu_forbidden = false;
 }
 
+void fpu_restore_features(void)
+{
+    uint32_t low, high;
+
+    if (!features)
+        return;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    if (low != features || high != 0)
+        __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)features), "d"(0));
+}
+
 void fpu_state_init(struct fpu_state *state)
 {
     static const uint16_t fcw = FCW_RESET;

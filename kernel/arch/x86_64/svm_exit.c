@@ -79,6 +79,8 @@ void trap_svm_exit(void)
     struct vcpu *vcpu = cpu->loaded_vcpu;
     struct vmcb *vmcb = vcpu_vmcb(vcpu);
 
+    /* QEMU's TCG does not intercept XSETBV. */
+    fpu_restore_features();
     vcpu->registers[0] = vmcb->rax;
     if ((uint32_t)vmcb->exit_code == (uint32_t)SVM_EXIT_INVALID) {
         vmcb->exit_code = SVM_EXIT_INVALID; /* there are processors that set half of it */
