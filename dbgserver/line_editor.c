@@ -126,7 +126,7 @@ static void escape_byte(struct line_editor *editor, uint8_t byte)
     }
 }
 
-/* How many bytes all words that begin as the LENGTH bytes at START have in common, and how many such words there are. */
+/* How many bytes all words that begin as the LENGTH bytes at START have in common, and how many words that are. */
 static size_t common_start(const struct line_editor *editor, const char *start, size_t length, const char **word,
                            unsigned *count)
 {

@@ -225,8 +225,8 @@ static void test_a_line_is_never_longer_than_its_room(void **state)
 /* Keys of all kinds and plain nonsense: type_bytes checks that the screen shows the line after each. */
 static void test_any_bytes_do_no_harm(void **state)
 {
-    static const char *const keys[] = { UP, DOWN, LEFT, RIGHT, "\033[3~", "\t", "\x7f", "\x15", "\x0b", "\r", "\n", "\x01",
-                                        "\x05", "\x03", "h", "c", "help ", "\033[", "\033" };
+    static const char *const keys[] = { UP, DOWN, LEFT, RIGHT, "\033[3~", "\t", "\x7f", "\x15", "\x0b", "\r", "\n",
+                                        "\x01", "\x05", "\x03", "h", "c", "help ", "\033[", "\033" };
     struct screen *screen = fresh();
     uint32_t seed = 3;
 
