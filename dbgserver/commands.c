@@ -195,7 +195,7 @@ static void run_halt(struct shell *shell, const char *argument)
 static void run_help(struct shell *shell, const char *argument);
 
 static const struct command commands[COMMAND_COUNT] = {
-    { "console", "VM", "show its console and what it has printed meanwhile; Ctrl-] leads back", run_console },
+    { "console", "VM", "show its console and what it has printed; Ctrl-] leads back", run_console },
     { "create", "VM", "start one that is off", run_create },
     { "halt", NULL, "end all VMs and stop the machine, until it is reset", run_halt },
     { "help", "COMMAND", "say what a command does; alone, what there is", run_help },

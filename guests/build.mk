@@ -8,4 +8,5 @@ build/guests/$(1).elf: guests/$(1)/$(1).S guests/pvh.ld
 endef
 
 $(eval $(call guest,exits))
+$(eval $(call guest,heartbeat))
 $(eval $(call guest,poweroff))
