@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Runs the benchmarks in Bochs, where ticks are counted instructions: the same run gives the same figure everywhere.
+# Runs the benchmarks in QEMU and Bochs, where ticks are counted instructions: the same run gives the same figure
+# everywhere.
 set -euo pipefail
 . "$(dirname "$0")/tools/lib.sh"
 
 usage() {
     cat <<'END'
-usage: ./bench.sh [exits|linux|memory]… [--json FILE]
+usage: ./bench.sh [exits|linux|memory]… [--emulator qemu|bochs] [--json FILE]
 
 Without a name, every benchmark:
-  exits   ticks of a CPUID exit and of a port write, each handled by a user-level monitor and back
+  exits   ticks of an exit of a guest, handled by a user-level monitor, and back
   linux   ticks from the monitor's start to Linux' first process, against the same kernel bare on the same emulator
   memory  bytes of the kernel and of each service, and what a VM needs besides its guest's RAM
 
-Prints a table; --json writes the same as JSON (default build/bench.json). SEL4_KERNEL=FILE adds that kernel's figures
-beside ours. docs/performance.md says what the figures mean.
+In QEMU guests run by AMD-V, in Bochs by VT-x. Prints a table; --json writes the same as JSON (default
+build/bench.json). SEL4_KERNEL=FILE adds that kernel's figures, in Bochs. docs/performance.md says what the figures mean.
 END
 }
 

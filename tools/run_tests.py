@@ -17,6 +17,8 @@ import xml.etree.ElementTree
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 COLOURS = {"ok": "32", "FAILED": "31", "skipped": "33"}
+# A line of pytest's, or of its workers', about one test; those at the end of a run begin with the outcome.
+TEST_ENDED = re.compile(r"(PASSED|SKIPPED|FAILED|ERROR) .*::|::.* (PASSED|SKIPPED|FAILED|ERROR)")
 TAP_LINE = re.compile(r"^(not )?ok \d+ - (.*?)(?: # (SKIP.*))?$")
 
 
@@ -89,7 +91,7 @@ def run_pytest(totals: Totals, kind: str, folder: str, pattern: str) -> None:
         def follow() -> None:
             for line in process.stdout:
                 output.append(line)
-                if "::" in line and not line.startswith(("FAILED", "ERROR")):
+                if TEST_ENDED.search(line) and not line.startswith(("FAILED", "ERROR")):
                     print(f"... {line.rstrip()}", file=sys.stderr, flush=True)
 
         reader = threading.Thread(target=follow)

@@ -6,36 +6,42 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
-from emulator import TOP, BenchmarkError, boot, iso_of
+from emulator import EMULATORS, TOP, BenchmarkError
 
+OUR_KERNEL = TOP / "build/kernel.elf"
+LINUX = TOP / "build/images/linux-cloud.bzImage"
 CMDLINE = "console=ttyS0 panic=1 nokaslr mitigations=off"
 GUEST_MIB = 128
 
-# The bare kernel's first instruction: where GRUB puts the 32-bit code of a bzImage.
-KERNEL_ENTRY = 0x100000
+EXIT_GOAL = 1500
+LINUX_GOAL = {"qemu": 1.15, "bochs": 1.25}
+VM_BYTES_GOAL = 4 << 20
 
-CONFIG = f"""\
-[[vm]]
-name = "linux"
-memory = "{GUEST_MIB} MiB"
-kernel = "{{kernel}}"
-initrd = "{{initrd}}"
-cmdline = "{CMDLINE}"
-"""
+FIRST_PROCESS = r"^first process: tsc \d+\s"
 
 
 def progress(text):
     print(f"[bench] {text}", file=sys.stderr, flush=True)
 
 
-def row(name, value, unit, goal=None, compare=None, note=""):
-    """One line of the result; COMPARE: name and figure of what it is measured against."""
-    return {"name": name, "value": value, "unit": unit, "goal": goal, "compare": compare, "note": note}
+class Run:
+    """An emulator, and the kernel that is measured in it."""
+
+    def __init__(self, emulator, kernel_name, kernel):
+        self.emulator, self.kernel_name, self.kernel = emulator, kernel_name, kernel
+        self.type = EMULATORS[emulator]
+
+    def __str__(self):
+        return f"{self.type.name}, {self.kernel_name}"
+
+    def row(self, name, value, unit, goal=None, compare=None):
+        """One figure. GOAL is the largest that is good; COMPARE: figures that it comes of."""
+        return {"name": name, "emulator": self.type.name, "kernel": self.kernel_name, "value": value, "unit": unit,
+                "goal": goal, "compare": compare or {}}
 
 
 def find(pattern, text, what):
@@ -45,114 +51,156 @@ def find(pattern, text, what):
     return int(match[1])
 
 
-def kernels():
-    """Ours, and the one that SEL4_KERNEL names."""
-    yield "ours", TOP / "build/kernel.elf"
-    if os.environ.get("SEL4_KERNEL"):
-        yield "SEL4_KERNEL", pathlib.Path(os.environ["SEL4_KERNEL"])
+def runs(emulators):
+    """Each emulator with our kernel, and Bochs with the one that SEL4_KERNEL names, which knows VT-x alone."""
+    other = os.environ.get("SEL4_KERNEL")
+    for emulator in emulators:
+        yield Run(emulator, "our kernel", OUR_KERNEL)
+        if other and emulator == "bochs":
+            yield Run(emulator, "SEL4_KERNEL", pathlib.Path(other))
 
 
-def bench_exits():
-    figures = {}
-    for name, kernel in kernels():
-        progress(f"exits on {name}")
-        with tempfile.TemporaryDirectory() as folder:
-            shutil.copy(kernel, f"{folder}/kernel.elf")
-            shutil.copy(TOP / "build/vmexitbench.elf", f"{folder}/root.elf")
-            iso_of(folder, f"{folder}.iso", "multiboot /kernel.elf\nmodule /root.elf\n", ["multiboot", "normal"])
-            try:
-                text, _ = boot(f"{folder}.iso", r"^# done")
-            finally:
-                os.unlink(f"{folder}.iso")
-        for exit_name, ticks in re.findall(r"^bench (\S+): (\d+) ticks", text, re.MULTILINE):
-            figures.setdefault(exit_name, {})[name] = int(ticks)
-    for exit_name, by_kernel in figures.items():
-        yield row(f"{exit_name} exit", by_kernel["ours"], "ticks", goal="<= 1500, <= the other kernel's",
-                  compare={k: v for k, v in by_kernel.items() if k != "ours"})
+class Images:
+    """What the benchmarks boot, made when it is first wanted."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.made = {}
+
+    def system(self, name, config):
+        """The boot module with the virtual machines of CONFIG."""
+        if name not in self.made:
+            (self.folder / f"{name}.toml").write_text(config)
+            subprocess.run([TOP / "mkiso.sh", "--no-build", "--config", self.folder / f"{name}.toml",
+                            "--output", self.folder / f"{name}.iso"], check=True, stderr=subprocess.DEVNULL,
+                           env={key: value for key, value in os.environ.items() if key != "SEL4_KERNEL"})
+            self.made[name] = self.folder / f"{name}.iso.system"
+        return self.made[name]
+
+    def exits(self):
+        return self.system("exits", f"""\
+[[vm]]
+name = "exits"
+memory = "16 MiB"
+kernel = "{TOP}/build/guests/exits.elf"
+""")
+
+    def linux(self):
+        return self.system("linux", f"""\
+[[vm]]
+name = "linux"
+memory = "{GUEST_MIB} MiB"
+kernel = "{LINUX}"
+initrd = "{self.initrd()}"
+cmdline = "{CMDLINE}"
+""")
+
+    def initrd(self):
+        path = self.folder / "initrd"
+        if not path.exists():
+            subprocess.run(["/usr/bin/python3", TOP / "tools/make_initramfs.py", "--init", TOP / "build/first_process",
+                            path], check=True)
+        return path
+
+    def bare_ticks(self, machine_type):
+        """Of Linux without a hypervisor, from its first instruction to its first process."""
+        if machine_type not in self.made:
+            progress(f"Linux bare in {machine_type.name}")
+            with machine_type() as machine:
+                text, begin = machine.boot_linux(LINUX, self.initrd(), CMDLINE, GUEST_MIB, FIRST_PROCESS)
+            self.made[machine_type] = find(r"first process: tsc (\d+)", text, "first process") - begin
+        return self.made[machine_type]
 
 
-def linux_initrd(folder):
-    path = f"{folder}/initrd"
-    subprocess.run(["/usr/bin/python3", TOP / "tools/make_initramfs.py", "--init", TOP / "build/first_process", path],
-                   check=True)
-    return path
+def bench_exits(run, images):
+    """Of a monitor that does nothing else, and of vmmserver."""
+    with run.type() as machine:
+        text = machine.boot_system(run.kernel, TOP / "build/vmexitbench.elf", r"^# done")
+    for name, ticks in re.findall(r"^bench (\S+): (\d+) ticks", text, re.MULTILINE):
+        yield run.row(f"exit {name}, bare monitor", int(ticks), "ticks", goal=EXIT_GOAL)
+    with run.type() as machine:
+        text = machine.boot_system(run.kernel, images.exits(), r"VM 0 .* powered off")
+    for name, ticks in re.findall(r"^exit (\S+): (\d+) ticks", text, re.MULTILINE):
+        yield run.row(f"exit {name}, vmmserver", int(ticks), "ticks",
+                      goal=EXIT_GOAL if name in ("cpuid", "port-write") else None)
 
 
-def linux_bare():
-    """Ticks from the kernel's first instruction to the first process, without a hypervisor."""
-    with tempfile.TemporaryDirectory() as folder:
-        linux_initrd(folder)
-        shutil.copy(TOP / "build/images/linux-cloud.bzImage", f"{folder}/vmlinuz")
-        iso_of(folder, f"{folder}.iso", f"linux /vmlinuz {CMDLINE}\ninitrd /initrd\n", ["linux", "normal"])
-        try:
-            text, debugger = boot(f"{folder}.iso", r"^first process: tsc \d+", memory=GUEST_MIB,
-                                  commands=(f"pb {KERNEL_ENTRY:#x}", "c", "ptime", "bpd 1", "c"))
-        finally:
-            os.unlink(f"{folder}.iso")
-    return find(r"first process: tsc (\d+)", text, "first process") - find(r"ptime: (\d+)", debugger, "kernel entry")
+def bench_linux(run, images):
+    bare = images.bare_ticks(run.type)
+    with run.type() as machine:
+        text = machine.boot_system(run.kernel, images.linux(), FIRST_PROCESS)
+    ticks = find(r"first process: tsc (\d+)", text, "first process") - \
+        find(r"monitor starts at tsc (\d+)", text, "line of the monitor's start")
+    yield run.row("Linux to its first process", round(ticks / bare, 3), "x bare", goal=LINUX_GOAL[run.emulator],
+                  compare={"in the VM": ticks, "bare": bare})
 
 
-def linux_in_vm(kernel):
-    """The same from the monitor's start, in a VM; also the text of the whole boot."""
-    with tempfile.TemporaryDirectory() as folder:
-        initrd = linux_initrd(folder)
-        config = pathlib.Path(folder) / "config.toml"
-        config.write_text(CONFIG.format(kernel=TOP / "build/images/linux-cloud.bzImage", initrd=initrd))
-        subprocess.run([TOP / "mkiso.sh", "--no-build", "--config", config, "--output", f"{folder}/vm.iso"],
-                       check=True, env=dict(os.environ, SEL4_KERNEL=str(kernel)))
-        text, _ = boot(f"{folder}/vm.iso", r"^first process: tsc \d+")
-    ticks = find(r"first process: tsc (\d+)", text, "first process") - find(r"monitor starts at tsc (\d+)", text,
-                                                                            "line of the monitor's start")
-    return ticks, text
+def image_bytes(path):
+    """Code, data and zeroed memory of a program."""
+    sizes = subprocess.run(["size", path], capture_output=True, text=True, check=True).stdout
+    return int(sizes.splitlines()[1].split()[3])
 
 
-def bench_linux():
-    progress("Linux bare")
-    bare = linux_bare()
-    for name, kernel in kernels():
-        progress(f"Linux in a VM on {name}")
-        ticks, _ = linux_in_vm(kernel)
-        yield row(f"Linux to its first process, {name}", round(ticks / bare, 3), "x bare", goal="<= 1.25",
-                  compare={"bare ticks": bare, "VM ticks": ticks})
-
-
-def bench_memory():
-    progress("memory of a VM")
-    _, text = linux_in_vm(TOP / "build/kernel.elf")
-    sizes = subprocess.run(["size", "-A", TOP / "build/kernel.elf"], capture_output=True, text=True, check=True).stdout
-    yield row("kernel image", find(r"^Total\s+(\d+)", sizes, "size"), "bytes")
-    for service, size in re.findall(r"^\[init\] (\S+) uses (\d+) bytes", text, re.MULTILINE):
-        yield row(f"{service}, memory", int(size), "bytes")
-    overhead = find(r"\[init\] VM 0 .*, (\d+) bytes besides its guest's RAM", text, "line about the VM's memory")
-    yield row("VM besides guest RAM", overhead, "bytes", goal=f"<= {4 << 20}")
+def bench_memory(run, images):
+    with run.type() as machine:
+        text = machine.boot_system(run.kernel, images.linux(), r"VM 0 .* is running")
+    yield run.row("kernel", image_bytes(run.kernel), "bytes")
+    yield run.row("init", image_bytes(TOP / "build/beaml4-init.elf"), "bytes")
+    for service, size in re.findall(r"^\[init\] (\S+) started, (\d+) KiB", text, re.MULTILINE):
+        yield run.row(service, int(size) << 10, "bytes")
+    overhead = find(r"\[init\] VM 0 .* started: .* and (\d+) KiB for its monitor", text, "VM's memory") << 10
+    yield run.row("a VM, beside its RAM", overhead, "bytes", goal=VM_BYTES_GOAL)
 
 
 BENCHMARKS = {"exits": bench_exits, "linux": bench_linux, "memory": bench_memory}
 
 
+def cell(figure):
+    missed = figure["goal"] is not None and figure["value"] > figure["goal"]
+    return f"{figure['value']}{' (missed)' if missed else ''}"
+
+
 def show(rows):
-    width = max(len(r["name"]) for r in rows)
+    """A table with a line for each benchmark and a column for each run."""
+    columns = list(dict.fromkeys((r["emulator"], r["kernel"]) for r in rows))
+    lines = {}
     for r in rows:
-        compared = ", ".join(f"{name} {value}" for name, value in (r["compare"] or {}).items())
-        print(f"{r['name']:<{width}}  {r['value']:>12} {r['unit']:<7}"
-              + (f"  goal {r['goal']}" if r["goal"] else "") + (f"  ({compared})" if compared else ""))
+        lines.setdefault((r["name"], r["unit"]), {})[r["emulator"], r["kernel"]] = r
+    table = [["", *(emulator for emulator, _ in columns), ""], ["", *(kernel for _, kernel in columns), "goal"]]
+    for (name, unit), figures in lines.items():
+        goals = dict.fromkeys(str(r["goal"]) for r in figures.values() if r["goal"] is not None)
+        table.append([f"{name}, {unit}", *(cell(figures[c]) if c in figures else "" for c in columns),
+                      " or ".join(goals)])
+    widths = [max(len(line[i]) for line in table) for i in range(len(columns) + 2)]
+    for line in table:
+        print("  ".join(f"{text:<{width}}" if i == 0 else f"{text:>{width}}"
+                        for i, (text, width) in enumerate(zip(line, widths))).rstrip())
+    for r in rows:
+        if r["compare"]:
+            print(f"{r['name']} ({r['emulator']}, {r['kernel']}): "
+                  + ", ".join(f"{name} {value} ticks" for name, value in r["compare"].items()))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--emulator", choices=EMULATORS, help="only this one (default: both)")
     parser.add_argument("--json", default=TOP / "build/bench.json", metavar="FILE")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"no benchmark {unknown[0]!r}: there are {', '.join(BENCHMARKS)}")
     rows, failed = [], False
-    for name in options.names or BENCHMARKS:
-        try:
-            rows += list(BENCHMARKS[name]())
-        except BenchmarkError as error:
-            failed = True
-            print(f"[bench] {name}: {error}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        images = Images(folder)
+        for name in options.names or BENCHMARKS:
+            for run in runs([options.emulator] if options.emulator else EMULATORS):
+                progress(f"{name} in {run}")
+                try:
+                    rows += BENCHMARKS[name](run, images)
+                except BenchmarkError as error:
+                    failed = True
+                    print(f"[bench] {name} in {run}: {error}", file=sys.stderr, flush=True)
     if rows:
         show(rows)
     pathlib.Path(options.json).write_text(json.dumps(rows, indent=2) + "\n")

@@ -32,3 +32,8 @@ PROGRAM svm_guest_far
     movl $0x300000, %ebx
     movb (%ebx), %al
 END svm_guest_far
+
+PROGRAM svm_guest_ports
+    outb %al, $0x80
+    vmmcall
+END svm_guest_ports

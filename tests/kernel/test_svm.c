@@ -105,3 +105,19 @@ TEST(svm_state_that_the_processor_refuses_is_a_failed_entry)
     EXPECT_OK(sel4_vcpu_write_vmcb(g.vcpu, 2, words));
     EXPECT_EXIT(&g, SVM_EXIT_INVALID);
 }
+
+TEST(svm_guest_uses_ports_of_a_capability_until_it_goes)
+{
+    struct guest g = new_svm_guest(e, seL4_CapInitThreadTCB, 0);
+    seL4_CPtr ports = new_slot(e);
+
+    EXPECT_OK(seL4_X86_IOPortControl_Issue(seL4_CapIOPortControl, 0x80, 0x80, ROOT, ports, ROOT_DEPTH));
+    LOAD(&g, svm_guest_ports);
+    EXPECT_EXIT(&g, SVM_EXIT_IO);
+    EXPECT_OK(seL4_X86_VCPU_EnableIOPort(g.vcpu, ports, 0x80, 0x80));
+    EXPECT_EXIT(&g, SVM_EXIT_VMMCALL);
+    g.rip = GUEST_CODE;
+    EXPECT_OK(seL4_CNode_Delete(ROOT, ports, ROOT_DEPTH));
+    EXPECT_EXIT(&g, SVM_EXIT_IO);
+    EXPECT_EQ(g.word[SEL4_VMENTER_FAULT_QUALIFICATION_MR] >> 16, 0x80);
+}

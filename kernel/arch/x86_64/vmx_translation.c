@@ -12,7 +12,8 @@ void vmx_discard_ept(struct cpu *cpu)
 
 void vmx_discard_vpid(unsigned vpid)
 {
-    if (!vmx_machine.has_vpid)
+    /* AMD-V's guests have such a number as well, for their ports. */
+    if (virtualization() != &vmx_virtualization || !vmx_machine.has_vpid)
         return;
     if (vmx_machine.one_vpid)
         invvpid(INVALIDATE_ONE_CONTEXT, (struct invalidation) { .context = vpid });
