@@ -185,6 +185,7 @@ static bool may_start_again(const struct init *init, enum service_id id)
 static void start_again(struct init *init, enum service_id id)
 {
     process_destroy(&init->service[id].process);
+    print_totals(init);
     if (!try_to_start(init, id))
         log_clients_set_console(&init->log, kinds[id].client, false);
 }
