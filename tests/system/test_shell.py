@@ -3,6 +3,7 @@ import re
 
 from machine import ROOT, Machine, compile_config, make_iso, pack_iso, servers
 from test_lifecycle import totals, vm
+from test_linux import linux, run as run_in_linux, wait_for_shell
 
 HEARTBEAT = str(ROOT / "build/guests/heartbeat.elf")
 CTRL_RIGHT_BRACKET = "\x1d"
@@ -154,6 +155,34 @@ def test_one_vm_is_killed_and_made_anew_twenty_times_while_another_lives_on(tmp_
         open_shell(machine)
         run(machine, "console victim", "leads back")
         machine.expect("victim beat")
+
+
+def test_linux_is_paused_at_any_time_and_rebooted_by_command(tmp_path):
+    with Machine.boot(make_iso(linux("linux-cloud.vmlinux") + beating("witness"), tmp_path), "qemu",
+                      memory=512) as machine:
+        machine.expect("Linux version")
+        open_shell(machine)
+        for _ in range(10):  # while it boots
+            run(machine, "pause linux", "pause: done")
+            run(machine, "resume linux", "resume: done")
+        run(machine, "console linux", "leads back")
+        wait_for_shell(machine)
+        assert run_in_linux(machine, "expr 6 '*' 7").strip() == "42"
+        open_shell(machine)
+        for _ in range(10):  # while it has nothing to do
+            run(machine, "pause linux", "pause: done")
+            run(machine, "resume linux", "resume: done")
+        run(machine, "console linux", "leads back")
+        assert run_in_linux(machine, "expr 6 '*' 7").strip() == "42"
+        open_shell(machine)
+        run(machine, "reboot linux", "reboot: done")
+        machine.expect(r'VM 0 "linux" is running')
+        run(machine, "console linux", "leads back")
+        wait_for_shell(machine)
+        assert int(run_in_linux(machine, "cut -d. -f1 /proc/uptime")) < 120
+        open_shell(machine)
+        run(machine, "console witness", "leads back")
+        next_beat(machine, "witness")
 
 
 def test_what_is_typed_when_no_guest_runs_goes_to_the_shell(tmp_path):
