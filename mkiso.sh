@@ -45,7 +45,8 @@ for kind in cloud generic; do
 done
 if grep -q 'build/images/initramfs\.cpio' "$config"; then
     need_packages busybox-static
-    /usr/bin/python3 tools/make_initramfs.py build/images/initramfs.cpio
+    /usr/bin/python3 tools/make_initramfs.py --modules build/images/linux-cloud.modules \
+        --modules build/images/linux-generic.modules build/images/initramfs.cpio
 fi
 
 work=$(mktemp -d build/iso.XXXXXX)
@@ -53,7 +54,7 @@ trap 'rm -rf "$work"' EXIT
 step "packing the machines of $(basename "$config")"
 /usr/bin/python3 tools/compile_config.py "$config" "$work/config" "$work/members"
 servers=()
-for server in logserver timeserver dbgserver vmmserver; do servers+=("$server=build/$server.elf"); done
+for server in logserver timeserver dbgserver vmmserver virtioserver; do servers+=("$server=build/$server.elf"); done
 mkdir -p "$work/cd/boot"
 /usr/bin/python3 tools/pack.py build/beaml4-init.elf "$work/cd/boot/system.elf" "${servers[@]}" --members "$work/members"
 cp "$kernel" "$work/cd/boot/kernel.elf"

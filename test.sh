@@ -31,7 +31,8 @@ case "${1:-}" in
     ''|system)
         tools/fetch-linux.sh cloud
         tools/fetch-linux.sh generic
-        /usr/bin/python3 tools/make_initramfs.py build/images/initramfs.cpio
+        /usr/bin/python3 tools/make_initramfs.py --modules build/images/linux-cloud.modules \
+            --modules build/images/linux-generic.modules build/images/initramfs.cpio
         ;;
 esac
 exec /usr/bin/python3 tools/run_tests.py ${1+"$1"}

@@ -49,6 +49,9 @@ const char *config_check_vm(const struct vm_config *vm)
         return "the name of its initrd is too long";
     if (!ends(vm->cmdline, sizeof vm->cmdline))
         return "its command line is too long";
+    for (unsigned i = 0; i < VM_DISKS_MAX; i++)
+        if (!ends(vm->disk[i], sizeof vm->disk[i]))
+            return "the name of one of its disks is too long";
     if (vm->memory_bytes == 0 || vm->memory_bytes % MEMORY_STEP || vm->memory_bytes > MEMORY_MAXIMUM)
         return "its memory is not a multiple of 2 MiB up to 256 GiB";
     if (vm->mode > VM_MODE_PV)

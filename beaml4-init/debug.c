@@ -14,7 +14,7 @@ static uint64_t state_of(const struct vm *vm)
     case VM_OFF:
         return DEBUG_OFF;
     case VM_STARTED:
-        return vm->paused ? DEBUG_PAUSED : DEBUG_STARTING;
+        return DEBUG_STARTING;
     default:
         return vm->paused ? DEBUG_PAUSED : DEBUG_RUNNING;
     }
@@ -24,13 +24,18 @@ static void describe_vm(const struct init *init, unsigned index, struct debug_pr
 {
     const struct vm *vm = &init->vm[index];
     bool is_on = vm->state != VM_OFF;
+    uint64_t own_bytes = vm->monitor.exists ? vm->monitor.pool.bytes : 0;
+
+    for (unsigned i = 0; i < VM_DISKS_MAX; i++)
+        if (vm->virtio[i].exists)
+            own_bytes += vm->virtio[i].pool.bytes;
 
     *process = (struct debug_process) {
         .number = index,
         .state = state_of(vm),
         .mode = is_on ? vm->mode : vm->config->mode,
         .memory_bytes = vm->config->memory_bytes,
-        .own_bytes = is_on ? vm->monitor.pool.bytes : 0,
+        .own_bytes = own_bytes,
         .starts = vm->starts,
         .started_tsc = is_on ? vm->started_tsc : 0,
     };
@@ -98,7 +103,8 @@ static enum hypervisor_status on_vm(struct init *init, enum debug_operation oper
         vm_end(init, index, VM_END_REBOOT);
         return vm->state == VM_OFF ? HV_FAILED : HV_OK;
     case DEBUG_PAUSE:
-        return vm->paused ? HV_WRONG_STATE : vm_pause(init, index) ? HV_OK : HV_FAILED;
+        /* Not while it starts: what its monitor asks others for then must not be asked for twice. */
+        return vm->paused || vm->state != VM_RUNNING ? HV_WRONG_STATE : vm_pause(init, index) ? HV_OK : HV_FAILED;
     case DEBUG_RESUME:
         return !vm->paused ? HV_WRONG_STATE : vm_resume(init, index) ? HV_OK : HV_FAILED;
     default:

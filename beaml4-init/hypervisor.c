@@ -71,6 +71,14 @@ static void serve_shell(struct init *init, const struct message *message)
     seL4_Reply(seL4_MessageInfo_new(status, 0, 0, count));
 }
 
+/* A guest without one of its disks has crashed: its requests would never be answered. */
+static void virtio_faulted(struct init *init, unsigned index, unsigned device, const char *text)
+{
+    log_printf("VM %u \"%s\": the server of its device %u faulted: %s", index, init->vm[index].config->name, device,
+               text);
+    vm_end(init, index, VM_END_CRASHED);
+}
+
 static void serve(struct init *init, seL4_Word badge, const struct message *message)
 {
     unsigned number = HV_BADGE_NUMBER(badge);
@@ -92,6 +100,11 @@ static void serve(struct init *init, seL4_Word badge, const struct message *mess
         fault_text(text, sizeof text, message->label, message->words);
         if (number < init->vm_count && init->vm[number].state != VM_OFF)
             monitor_faulted(init, number, text);
+        return;
+    case BADGE_FAULT_VIRTIO:
+        fault_text(text, sizeof text, message->label, message->words);
+        if (number / VM_VIRTIO_MAX < init->vm_count && init->vm[number / VM_VIRTIO_MAX].state != VM_OFF)
+            virtio_faulted(init, number / VM_VIRTIO_MAX, number % VM_VIRTIO_MAX, text);
         return;
     case BADGE_FAULT_SERVICE:
         fault_text(text, sizeof text, message->label, message->words);

@@ -34,6 +34,7 @@ struct vm {
     struct process monitor;
     bool paused;          /* its monitor's thread is suspended */
     uint32_t mode;        /* enum vm_mode: how it runs */
+    struct process virtio[VM_DISKS_MAX]; /* the servers of its disks */
     uint32_t crashes;
     uint32_t starts;      /* how often it has been started, */
     uint64_t started_tsc; /* and when it was last */
@@ -75,6 +76,20 @@ void vm_end(struct init *init, unsigned index, enum vm_end end);
 /* Stops a VM that is not off where it is, or lets it go on; false: the kernel refused. */
 bool vm_pause(struct init *init, unsigned index);
 bool vm_resume(struct init *init, unsigned index);
+
+/* Lets THREAD run on the first CPU of those that VM may run on; the kernel's own choice where the configuration leaves
+ * it open. NULL, or why that cannot be. */
+const char *vm_choose_cpu(struct init *init, struct vm *vm, seL4_CPtr thread);
+
+/* Bytes that the servers of a VM's devices take, about. */
+uint64_t virtio_bytes(const struct init *init, const struct vm_config *config);
+
+/* Makes and starts the servers of a VM's devices, whose monitor is made and not started. NULL, or why not; what was
+ * made before is there for virtio_end. */
+const char *virtio_start(struct init *init, unsigned vm_index);
+
+/* Takes back what virtio_start has made. */
+void virtio_end(struct vm *vm);
 
 /* Says so when no VM is on. */
 void vm_report_idle(const struct init *init);

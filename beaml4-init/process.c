@@ -130,11 +130,17 @@ const char *process_give_itself(struct process *process)
 
     if ((problem = process_give(process, SLOT_TCB, process->tcb, seL4_AllRights, 0)) ||
         (problem = process_give(process, SLOT_ROOT_CNODE, process->root_cnode, seL4_AllRights,
-                                guard(SERVICE_ROOT_CNODE_BITS))) ||
-        (problem = process_give(process, SLOT_STATIC_CNODE, process->static_cnode, seL4_AllRights,
-                                guard(process->startup.static_cnode_bits))))
+                                guard(SERVICE_ROOT_CNODE_BITS))))
         return problem;
-    return process_give(process, SLOT_VSPACE, process->space.root, seL4_AllRights, 0);
+    return process_give_memory(process);
+}
+
+const char *process_give_memory(struct process *process)
+{
+    const char *problem = process_give(process, SLOT_STATIC_CNODE, process->static_cnode, seL4_AllRights,
+                                       guard(process->startup.static_cnode_bits));
+
+    return problem ? problem : process_give(process, SLOT_VSPACE, process->space.root, seL4_AllRights, 0);
 }
 
 const char *process_share_bytes(struct process *process, uint64_t address, const void *bytes, size_t length)
@@ -173,12 +179,17 @@ const char *process_start(struct process *process, seL4_CPtr endpoint, seL4_Word
     return NULL;
 }
 
+void process_suspend(struct process *process)
+{
+    if (process->exists && process->tcb != seL4_CapNull)
+        seL4_TCB_Suspend(process->tcb);
+}
+
 void process_destroy(struct process *process)
 {
     if (!process->exists)
         return;
-    if (process->tcb != seL4_CapNull)
-        seL4_TCB_Suspend(process->tcb);
+    process_suspend(process);
     address_space_seal(&process->space);
     pool_release(&process->pool);
     process->exists = false;

@@ -30,11 +30,17 @@ const char *process_give(struct process *process, unsigned slot, seL4_CPtr capab
 /* Its own thread, CNodes and address space, for one that makes objects itself. */
 const char *process_give_itself(struct process *process);
 
+/* Its static CNode and address space, for one that maps what it is given. */
+const char *process_give_memory(struct process *process);
+
 /* Maps bytes of init's image (a member of the archive) read-only at ADDRESS; both begin at a page boundary. */
 const char *process_share_bytes(struct process *process, uint64_t address, const void *bytes, size_t length);
 
 /* Sends its faults to ENDPOINT with BADGE and lets it run. */
 const char *process_start(struct process *process, seL4_CPtr endpoint, seL4_Word badge, unsigned priority);
+
+/* Stops it for good. */
+void process_suspend(struct process *process);
 
 /* The end of all that it has made or was made for it. */
 void process_destroy(struct process *process);

@@ -25,16 +25,16 @@ struct vm_start {
 };
 
 /* A reason with details in it. */
-static const char *because(struct vm_start *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static const char *because(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static const char *because(struct vm_start *s, const char *format, ...)
+static const char *because(struct vm *vm, const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(s->vm->reason, sizeof s->vm->reason, format, arguments);
+    vsnprintf(vm->reason, sizeof vm->reason, format, arguments);
     va_end(arguments);
-    return s->vm->reason;
+    return vm->reason;
 }
 
 static const char *check_mode(struct vm_start *s)
@@ -52,28 +52,27 @@ static const char *check_mode(struct vm_start *s)
         s->mode = has_vtx ? VM_MODE_VTX : has_svm ? VM_MODE_SVM : VM_MODE_AUTO;
     switch (s->mode) {
     case VM_MODE_AUTO:
-        return because(s, "it needs VT-x or AMD-V, which this CPU does not offer (%s)", reason);
+        return because(s->vm, "it needs VT-x or AMD-V, which this CPU does not offer (%s)", reason);
     case VM_MODE_VTX:
-        return has_vtx ? NULL : because(s, "it needs VT-x, which this CPU does not offer (%s)", reason);
+        return has_vtx ? NULL : because(s->vm, "it needs VT-x, which this CPU does not offer (%s)", reason);
     case VM_MODE_SVM:
-        return has_svm ? NULL : because(s, "it needs AMD-V, which this CPU does not offer (%s)", reason);
+        return has_svm ? NULL : because(s->vm, "it needs AMD-V, which this CPU does not offer (%s)", reason);
     default:
         return "its mode \"pv\" is not implemented; use \"auto\", \"vtx\" or \"svm\"";
     }
 }
 
-/* The first CPU of those that it may run on; the kernel's own choice where the configuration leaves it open. */
-static const char *choose_cpu(struct vm_start *s)
+const char *vm_choose_cpu(struct init *init, struct vm *vm, seL4_CPtr thread)
 {
-    uint64_t wanted = s->vm->config->affinity, cpus = s->init->resources.bootinfo->numNodes;
+    uint64_t wanted = vm->config->affinity, cpus = init->resources.bootinfo->numNodes;
     uint64_t there = cpus < 64 ? (UINT64_C(1) << cpus) - 1 : UINT64_MAX;
 
     if (wanted == 0)
         return NULL;
     if ((wanted & there) == 0)
-        return because(s, "its affinity names no CPU of this computer, which has %lu, counted from 0", cpus);
+        return because(vm, "its affinity names no CPU of this computer, which has %lu, counted from 0", cpus);
     seL4_Word cpu = (seL4_Word)__builtin_ctzll(wanted & there);
-    if (cpus > 1 && seL4_TCB_SetAffinity(s->vm->monitor.tcb, cpu) != seL4_NoError)
+    if (cpus > 1 && seL4_TCB_SetAffinity(thread, cpu) != seL4_NoError)
         return "the kernel did not move its thread to another CPU";
     return NULL;
 }
@@ -85,19 +84,20 @@ static const char *find_member(struct vm_start *s, const char *what, const char 
     if (status == ARCHIVE_OK)
         return NULL;
     if (status == ARCHIVE_NO_MEMBER)
-        return because(s, "its %s \"%s\" is not in the boot image; pack it with tools/pack.py", what, name);
-    return because(s, "its %s \"%s\" cannot be read: %s", what, name, archive_status_text(status));
+        return because(s->vm, "its %s \"%s\" is not in the boot image; pack it with tools/pack.py", what, name);
+    return because(s->vm, "its %s \"%s\" cannot be read: %s", what, name, archive_status_text(status));
 }
 
 /* Says more than the allocator could in the middle of it. */
 static const char *check_memory(struct vm_start *s)
 {
-    uint64_t memory = s->vm->config->memory_bytes, others = vm_objects_bytes(s->vm->config);
+    uint64_t memory = s->vm->config->memory_bytes;
+    uint64_t others = vm_objects_bytes(s->vm->config) + virtio_bytes(s->init, s->vm->config);
     uint64_t free = resources_totals(&s->init->resources).bytes;
 
     if (memory + others <= free)
         return NULL;
-    return because(s, "it wants %lu MiB of memory and %lu KiB for its monitor, and %lu MiB are free", memory / MIB,
+    return because(s->vm, "it wants %lu MiB of memory and %lu KiB for its monitor, and %lu MiB are free", memory / MIB,
                    others / 1024, free / MIB);
 }
 
@@ -108,10 +108,10 @@ static const char *map_file(struct vm_start *s, const char *what, const struct a
     const char *problem;
 
     if (bytes > SERVICE_WINDOW - s->file_address)
-        return because(s, "its %s \"%s\" is too large to be mapped", what, member->name);
+        return because(s->vm, "its %s \"%s\" is too large to be mapped", what, member->name);
     problem = process_share_bytes(&s->vm->monitor, s->file_address, member->bytes, member->length);
     if (problem)
-        return because(s, "its %s \"%s\": %s", what, member->name, problem);
+        return because(s->vm, "its %s \"%s\": %s", what, member->name, problem);
     *file = (struct startup_file) { .bytes = (const void *)s->file_address, .length = member->length };
     s->file_address += bytes + PAGE_BYTES; /* an unmapped page behind it */
     return NULL;
@@ -208,7 +208,7 @@ static const char *make_monitor(struct vm_start *s, const struct archive_member 
     problem = process_create(monitor, &s->init->resources, name, program, MONITOR_CNODE_BITS,
                              vm_heap_bytes(s->vm->config));
     if (problem)
-        return because(s, "its monitor (" MONITOR_PROGRAM "): %s", problem);
+        return because(s->vm, "its monitor (" MONITOR_PROGRAM "): %s", problem);
     return process_give_itself(monitor);
 }
 
@@ -227,12 +227,12 @@ static const char *start(struct vm_start *s)
     if (!s->init->service[SERVICE_LOG].runs || !s->init->service[SERVICE_TIME].runs)
         return "it cannot do without logserver and timeserver, and one of them does not run";
 
-    if ((problem = make_monitor(s, &program)) || (problem = choose_cpu(s)) ||
+    if ((problem = make_monitor(s, &program)) || (problem = vm_choose_cpu(s->init, s->vm, monitor->tcb)) ||
         (problem = give_memory(s, config->memory_bytes, VM_RAM_MIN_BITS)) ||
         (problem = give_memory(s, vm_objects_bytes(config), seL4_PageBits)) || (problem = give_ept_root(s)) ||
         (problem = map_file(s, "kernel", &kernel, &monitor->startup.vm.kernel)) ||
         (config->initrd[0] && (problem = map_file(s, "initrd", &initrd, &monitor->startup.vm.initrd))) ||
-        (problem = give_channels(s)) ||
+        (problem = give_channels(s)) || (problem = virtio_start(s->init, s->index)) ||
         (problem = address_space_fill_page(&monitor->space, CONFIG_ADDRESS, seL4_CanRead, config, 0, sizeof *config)))
         return problem;
     if (config->rtc == VM_RTC_PASSTHROUGH &&
@@ -261,6 +261,25 @@ static const char *advice(const struct vm_start *s)
     }
 }
 
+/* The monitor first stands still, so that it does not see its devices vanish. */
+static void destroy(struct vm *vm)
+{
+    process_suspend(&vm->monitor);
+    virtio_end(vm);
+    process_destroy(&vm->monitor);
+    vm->state = VM_OFF;
+}
+
+static uint64_t bytes_beside_memory(const struct vm *vm)
+{
+    uint64_t bytes = vm->monitor.pool.bytes - vm->config->memory_bytes;
+
+    for (unsigned i = 0; i < VM_DISKS_MAX; i++)
+        if (vm->virtio[i].exists)
+            bytes += vm->virtio[i].pool.bytes;
+    return bytes;
+}
+
 void vm_start(struct init *init, unsigned index)
 {
     struct vm *vm = &init->vm[index];
@@ -271,8 +290,7 @@ void vm_start(struct init *init, unsigned index)
         /* A name that fails its check is not printed. */
         const char *name = config_check_vm(vm->config) ? "?" : vm->config->name;
         log_printf("VM %u \"%s\" not started: %s%s", index, name, problem, advice(&s));
-        process_destroy(&vm->monitor);
-        vm->state = VM_OFF;
+        destroy(vm);
         return;
     }
     vm->state = VM_STARTED;
@@ -282,7 +300,7 @@ void vm_start(struct init *init, unsigned index)
     vm->started_tsc = __builtin_ia32_rdtsc();
     log_clients_set_console(&init->log, CLIENT_FIRST_VM + index, true);
     log_printf("VM %u \"%s\" started: %lu MiB, and %lu KiB for its monitor", index, vm->config->name,
-               vm->config->memory_bytes / MIB, (vm->monitor.pool.bytes - vm->config->memory_bytes) / 1024);
+               vm->config->memory_bytes / MIB, bytes_beside_memory(vm) / 1024);
 }
 
 static void report_end(const struct vm *vm, unsigned index, enum vm_end end, bool again)
@@ -320,8 +338,7 @@ void vm_end(struct init *init, unsigned index, enum vm_end end)
     bool again = vm_starts_again(vm->config, end, vm->crashes);
 
     log_clients_set_console(&init->log, CLIENT_FIRST_VM + index, false);
-    process_destroy(&vm->monitor);
-    vm->state = VM_OFF;
+    destroy(vm);
     report_end(vm, index, end, again);
     print_totals(init);
     if (again)

@@ -19,7 +19,7 @@
     X(DEBUG_CREATE, 1, 0)  /* number of a VM that is off */                                      \
     X(DEBUG_KILL, 1, 0)    /* number of a VM that is not off, as in the next three */            \
     X(DEBUG_REBOOT, 1, 0)                                                                        \
-    X(DEBUG_PAUSE, 1, 0)                                                                         \
+    X(DEBUG_PAUSE, 1, 0)   /* it has to run */                                                   \
     X(DEBUG_RESUME, 1, 0)                                                                        \
     X(DEBUG_CONSOLE, 1, 0) /* number of a VM: the terminal goes to its console */                \
     X(DEBUG_LOG, 0, 0)     /* logserver shows its last lines again */                            \

@@ -28,7 +28,13 @@ enum hypervisor_status {
 
 /* Badges on init's endpoint: kind in the top byte of the low half, number below. A fault of a service arrives on the
  * same endpoint with the fault kind. */
-enum hypervisor_badge_kind { BADGE_SERVICE = 1, BADGE_MONITOR = 2, BADGE_FAULT_SERVICE = 3, BADGE_FAULT_MONITOR = 4 };
+enum hypervisor_badge_kind {
+    BADGE_SERVICE = 1,
+    BADGE_MONITOR = 2,
+    BADGE_FAULT_SERVICE = 3,
+    BADGE_FAULT_MONITOR = 4,
+    BADGE_FAULT_VIRTIO = 5, /* number: of the VM, times VM_VIRTIO_MAX, plus that of the device */
+};
 
 #define HV_BADGE(kind, number) ((uint64_t)(kind) << 24 | (uint64_t)(number))
 #define HV_BADGE_KIND(badge)   ((uint32_t)((badge) >> 24) & 0xffu)

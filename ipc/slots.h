@@ -41,8 +41,15 @@ enum service_slot {
     /* vmmserver */
     SLOT_VM_EPT_ROOT = SLOT_ROLE,      /* second-level translation root, already assigned to an ASID pool */
     SLOT_VM_RTC_PORTS,                 /* I/O ports 0x70..0x71, only where the configuration passes them through */
+    SLOT_VM_VIRTIO_CALL = 32,          /* + device: endpoint of its virtioserver (ipc/virtio.h); may grant */
+    SLOT_VM_VIRTIO_NOTIFY = 48,        /* + device: tells its virtioserver that the guest has filled queues */
     SLOT_VM_UNTYPED = 64,              /* + n: the VM's memory; how many and how large is in struct startup */
     SLOT_VM_UNTYPED_MAX = 192,         /* no more untypeds than this */
+
+    /* virtioserver */
+    SLOT_VIRTIO_RECEIVE = SLOT_ROLE,   /* the endpoint that the monitor calls */
+    SLOT_VIRTIO_INTERRUPT,             /* signals the monitor that the device interrupts */
+    SLOT_VIRTIO_FRAME = 32,            /* + n: empty; for the frames of the guest's RAM */
 };
 
 /* Badge bits of the notification that is bound to a service's thread. */
@@ -52,4 +59,6 @@ enum notification_bit {
     NOTIFY_STOP = 1u << 2,         /* from init: stop as soon as possible */
     NOTIFY_IRQ = 1u << 3,          /* the service's own interrupt */
     NOTIFY_LOG_RING = 1u << 4,     /* logserver only: some client's ring has bytes */
+    NOTIFY_VIRTIO_QUEUE = 1u << 5, /* virtioserver only: the guest has filled queues */
+    NOTIFY_VIRTIO_INTERRUPT = 1u << 8, /* monitor only, shifted by the device's number: it interrupts */
 };

@@ -12,7 +12,8 @@
 #define STARTUP_MAGIC UINT64_C(0x3150545334454d42) /* "BME4STP1" */
 
 /* The address space that init lays out for a service. The program itself is linked at SERVICE_BASE; a monitor has
- * its guest's RAM at GUEST_RAM_BASE + guest physical address, and maps what else it needs in the window. */
+ * its guest's RAM at GUEST_RAM_BASE + guest physical address, and maps what else it needs in the window. So has a
+ * virtioserver. */
 #define SERVICE_BASE       0x40000000ul    /* ELF image */
 #define SERVICE_STARTUP    0x3ff00000ul    /* this page */
 #define SERVICE_IPC_BUFFER 0x3ff10000ul
@@ -20,10 +21,10 @@
 #define SERVICE_STACK_SIZE 0x10000ul
 #define SERVICE_RINGS      0x3fe00000ul    /* shared rings, one a page, each followed by an unmapped page */
 #define SERVICE_HEAP       0x60000000ul    /* heap_bytes, already mapped */
-#define SERVICE_FILES      0x80000000ul    /* archive members of the VM, mapped read-only */
+#define SERVICE_FILES      0x80000000ul    /* archive members of the VM, mapped read-only; virtioserver: its disk */
 #define SERVICE_WINDOW     0x100000000ul   /* free for the service's own mappings, up to SERVICE_WINDOW_END */
 #define SERVICE_WINDOW_END 0x140000000ul
-#define GUEST_RAM_BASE     0x10000000000ul /* monitor: host address of guest physical address 0 */
+#define GUEST_RAM_BASE     0x10000000000ul /* host address of guest physical address 0 */
 
 #define GUEST_LOW_RAM_BYTES  0x10000000ul   /* guest RAM up to 256 MiB starts at 0 */
 #define GUEST_HIGH_RAM_START 0x2000000000ul /* what is beyond starts at 128 GiB */
@@ -92,5 +93,12 @@ struct startup {
              * CNodes). */
             struct startup_untyped untyped[SLOT_VM_UNTYPED_MAX - SLOT_VM_UNTYPED];
         } vm;
+        struct {
+            uint64_t memory_bytes; /* of the guest's RAM, which will be at GUEST_RAM_BASE; the tables are there */
+            uint32_t pages;        /* enum vm_pages: in frames of this size */
+            uint32_t number;       /* of the device in its VM */
+            uint8_t *disk;         /* a copy of the disk's image, to be read and written */
+            uint64_t disk_bytes;   /* a multiple of 512 */
+        } virtio;
     };
 };

@@ -13,6 +13,9 @@
 #define CONFIG_MEMBER_BYTES  96u
 #define CONFIG_CMDLINE_BYTES 2048u
 
+#define VM_DISKS_MAX  4u
+#define VM_VIRTIO_MAX 8u /* devices on virtio of all kinds; disks are the first of them */
+
 enum vm_mode { VM_MODE_AUTO = 0, VM_MODE_VTX = 1, VM_MODE_SVM = 2, VM_MODE_PV = 3 };
 enum vm_pages { VM_PAGES_LARGE = 0, VM_PAGES_SMALL = 1 }; /* second-level pages of 2 MiB or 4 KiB */
 enum vm_rtc { VM_RTC_EMULATED = 0, VM_RTC_PASSTHROUGH = 1 };
@@ -35,6 +38,7 @@ struct vm_config {
     char kernel[CONFIG_MEMBER_BYTES]; /* archive member */
     char initrd[CONFIG_MEMBER_BYTES]; /* archive member; empty: none */
     char cmdline[CONFIG_CMDLINE_BYTES];
+    char disk[VM_DISKS_MAX][CONFIG_MEMBER_BYTES]; /* archive members; the first empty one ends the list */
 };
 
 struct system_config {

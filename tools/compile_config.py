@@ -7,6 +7,7 @@
     kernel = "vmlinux"        # paths are relative to the TOML file
     initrd = "initramfs.cpio" # optional
     cmdline = "console=ttyS0" # optional
+    disks = ["root.img"]      # optional; up to 4 disk images, for virtio-blk
     mode = "auto"             # auto, vtx, svm, pv
     pages = "large"           # large (2 MiB) or small (4 KiB) second-level pages
     rtc = "emulated"          # emulated, or passthrough: the real clock's ports; for one VM at most
@@ -31,7 +32,9 @@ MEMBER = "beaml4.config"
 MAGIC = 0x31474643344C4D42
 MAX_VMS = 16
 NAME_BYTES, MEMBER_BYTES, CMDLINE_BYTES = 32, 96, 2048
-VM_RECORD = struct.Struct(f"<{NAME_BYTES}sQ8IQ{MEMBER_BYTES}s{MEMBER_BYTES}s{CMDLINE_BYTES}s")
+DISKS_MAX, SECTOR_BYTES, DISK_BYTES_MAX = 4, 512, 1 << 31
+VM_RECORD = struct.Struct(f"<{NAME_BYTES}sQ8IQ{MEMBER_BYTES}s{MEMBER_BYTES}s{CMDLINE_BYTES}s"
+                          f"{DISKS_MAX * MEMBER_BYTES}s")
 HEAD = struct.Struct("<QII")
 
 MODES = ["auto", "vtx", "svm", "pv"]
@@ -43,7 +46,7 @@ RESTART_NEVER, RESTART_ALWAYS, RESTART_COUNT = range(3)
 MIB = 1 << 20
 MEMORY_STEP, MEMORY_MIN, MEMORY_MAX = 2 * MIB, 4 * MIB, 256 << 30
 UNITS = {"MiB": MIB, "GiB": 1 << 30, "M": MIB, "G": 1 << 30}
-RESERVED_MEMBERS = {MEMBER, "logserver", "timeserver", "dbgserver", "vmmserver", "TRAILER!!!"}
+RESERVED_MEMBERS = {MEMBER, "logserver", "timeserver", "dbgserver", "vmmserver", "virtioserver", "TRAILER!!!"}
 
 
 class Mistake(Exception):
@@ -109,10 +112,11 @@ class Machine:
         self.kernel = self._file("kernel")
         self.initrd = self._file("initrd")
         self.cmdline = self._cmdline()
+        self.disks = self._disks()
 
     KEYS = {"name": '"linux"', "memory": '"128 MiB"', "kernel": '"PATH"', "initrd": '"PATH"', "cmdline": '"TEXT"',
             "mode": '"auto"', "pages": '"large"', "rtc": '"emulated"', "boot": '"auto"', "priority": "100",
-            "affinity": "[0]", "autostart": "true", "restart": '"never"'}
+            "affinity": "[0]", "autostart": "true", "restart": '"never"', "disks": '["PATH"]'}
 
     def line(self, key):
         return self._places.of_vm(self._index, key)
@@ -184,12 +188,26 @@ class Machine:
     def _file(self, key):
         if key not in self._table:
             return None
-        value = self._text(key, "", "a path in quotes")
+        return self._path(key, self._text(key, "", "a path in quotes"))
+
+    def _path(self, key, value):
         path = self._folder / value
         if not value or not path.is_file():
             self._fail(key, f"{key}: there is no file {str(path)!r}",
                        "a file, its path relative to the TOML file")
         return path.resolve()
+
+    def _disks(self):
+        value = self._table.get("disks", [])
+        if not isinstance(value, list) or len(value) > DISKS_MAX or any(not isinstance(disk, str) for disk in value):
+            self._fail("disks", f"disks is {describe(value)}", f'a list of up to {DISKS_MAX} paths, as ["root.img"]')
+        paths = [self._path("disks", disk) for disk in value]
+        for path in paths:
+            size = path.stat().st_size
+            if size == 0 or size % SECTOR_BYTES or size > DISK_BYTES_MAX:
+                self._fail("disks", f"{str(path)!r} has {size} bytes",
+                           "a disk image: a multiple of 512 bytes, up to 2 GiB, not empty")
+        return paths
 
     def _cmdline(self):
         expected = f"a text of at most {CMDLINE_BYTES - 1} bytes without control characters"
@@ -203,9 +221,10 @@ class Machine:
     def record(self, members):
         def member(path):
             return members[path].encode() if path else b""
+        disks = b"".join(member(path).ljust(MEMBER_BYTES, b"\0") for path in self.disks)
         return VM_RECORD.pack(self.name.encode(), self.memory, self.mode, self.pages, self.rtc, self.boot,
                               self.restart, self.restart_limit, self.priority, self.autostart, self.affinity,
-                              member(self.kernel), member(self.initrd), self.cmdline.encode())
+                              member(self.kernel), member(self.initrd), self.cmdline.encode(), disks)
 
 
 def describe(value):
@@ -268,7 +287,7 @@ def machines(text: str, folder: pathlib.Path) -> list[Machine]:
 def compile_config(text: str, folder: pathlib.Path) -> tuple[bytes, dict[pathlib.Path, str]]:
     """The binary configuration, and the member name of each file that it speaks of."""
     found = machines(text, folder)
-    members = member_names([path for vm in found for path in (vm.kernel, vm.initrd) if path])
+    members = member_names([path for vm in found for path in (vm.kernel, vm.initrd, *vm.disks) if path])
     binary = HEAD.pack(MAGIC, len(found), VM_RECORD.size) + b"".join(vm.record(members) for vm in found)
     return binary, members
 

@@ -11,6 +11,7 @@ Writes below build/images/:
   linux-KIND.bzImage   the file that the package installs as /boot/vmlinuz-…
   linux-KIND.vmlinux   the ELF image inside it (its LZ4 payload, decompressed)
   linux-KIND.release   what `uname -r` will say
+  linux-KIND.modules/  the modules that it needs for virtio disks, in a folder named by its release
 KIND is cloud (default; linux-image-cloud-amd64) or generic (linux-image-amd64).
 END
 }
@@ -25,7 +26,7 @@ esac
 
 images=$TOP/build/images
 out=$images/linux-$kind
-[ -s "$out.vmlinux" ] && [ -s "$out.bzImage" ] && [ -s "$out.release" ] && exit 0
+[ -s "$out.vmlinux" ] && [ -s "$out.bzImage" ] && [ -s "$out.release" ] && [ -d "$out.modules" ] && exit 0
 need_packages lz4 dpkg-dev
 mkdir -p "$images"
 
@@ -40,12 +41,18 @@ step "downloading Debian's $package"
 (cd "$work" && quietly "$TOP/build/log/fetch-linux.log" apt-get download "$package") ||
     die "could not download $package"
 
-step "extracting vmlinux from $package"
-dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -x -C "$work" --wildcards './boot/vmlinuz-*'
+step "extracting vmlinux and modules from $package"
+dpkg-deb --fsys-tarfile "$work/$package"_*.deb |
+    tar -x -C "$work" --wildcards './boot/vmlinuz-*' \
+        '*/virtio.ko' '*/virtio_ring.ko' '*/virtio_mmio.ko' '*/virtio_blk.ko'
 image=$(echo "$work"/boot/vmlinuz-*)
 cp "$image" "$work/bzImage"
 python3 "$TOP/tools/extract_vmlinux.py" "$work/bzImage" "$work/vmlinux"
 basename "$image" | sed 's/^vmlinuz-//' >"$work/release"
+mkdir -p "$work/modules/$(cat "$work/release")"
+find "$work/lib" -name '*.ko' -exec mv -t "$work/modules/$(cat "$work/release")" {} +
+rm -rf "$out.modules"
+mv "$work/modules" "$out.modules"
 mv "$work/bzImage" "$out.bzImage"
 mv "$work/release" "$out.release"
 mv "$work/vmlinux" "$out.vmlinux"

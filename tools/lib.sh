@@ -38,4 +38,4 @@ need_packages() {
 BUILD_PACKAGES=(gcc make binutils musl-dev libbsd-dev linux-libc-dev libxen-dev acpica-tools python3 dpkg-dev lz4
     busybox-static grub-pc-bin grub-common xorriso mtools)
 RUN_PACKAGES=(bochs qemu-system-x86 socat)
-TEST_PACKAGES=(libcmocka-dev clang python3-pytest python3-pytest-xdist python3-pexpect)
+TEST_PACKAGES=(libcmocka-dev clang python3-pytest python3-pytest-xdist python3-pexpect e2fsprogs)

@@ -116,6 +116,7 @@ struct __attribute__((packed)) xsdt { /* 5.2.8 */
 /* Where everything lies in the area. */
 struct area {
     _Alignas(16) struct rsdp rsdp;
+    _Alignas(8) uint8_t virtio_present;
     _Alignas(64) struct facs facs;
     _Alignas(16) struct xsdt xsdt;
     _Alignas(16) struct fadt fadt;
@@ -124,6 +125,8 @@ struct area {
 };
 /* A kernel that starts by PVH may use 0xfd000 and what follows for itself before it reads the tables. */
 _Static_assert(ACPI_RSDP_ADDRESS + sizeof(struct area) <= 0xfd000, "room");
+
+_Static_assert(ACPI_RSDP_ADDRESS + offsetof(struct area, virtio_present) == ACPI_VIRTIO_PRESENT, "as in the DSDT");
 
 #define ADDRESS_OF(field) (ACPI_RSDP_ADDRESS + (uint32_t)offsetof(struct area, field))
 
@@ -212,10 +215,11 @@ static struct rsdp make_rsdp(void)
     return rsdp;
 }
 
-bool acpi_tables_write(const struct guest_memory *memory)
+bool acpi_tables_write(const struct guest_memory *memory, uint8_t virtio_present)
 {
     struct area area = {
         .rsdp = make_rsdp(),
+        .virtio_present = virtio_present,
         .facs = { .signature = "FACS", .length = sizeof area.facs, .version = 2 },
         .xsdt = { .header = header_of("XSDT", sizeof area.xsdt, 1), .table = { ADDRESS_OF(fadt), ADDRESS_OF(madt) } },
         .fadt = make_fadt(),

@@ -9,5 +9,9 @@
 #define ACPI_RSDP_ADDRESS 0xe0000u
 #define ACPI_AREA_END     0x100000u
 
-/* Writes the tables into guest memory. False where they do not fit. */
-bool acpi_tables_write(const struct guest_memory *memory);
+/* A byte in the area, in which the DSDT looks up which places for virtio devices are taken: a bit each. */
+#define ACPI_VIRTIO_PRESENT 0xe0028u
+
+/* Writes the tables into guest memory; bit N of VIRTIO_PRESENT says that there is a device in place N (vmm/device.h).
+ * False where they do not fit. */
+bool acpi_tables_write(const struct guest_memory *memory, uint8_t virtio_present);

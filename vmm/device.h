@@ -95,3 +95,7 @@ static inline void machine_request_end(struct machine *machine, enum machine_end
 #define IOAPIC_BASE        0xfec00000u
 #define IOAPIC_PIN_COUNT   24u
 #define LOCAL_APIC_BASE    0xfee00000u
+#define VIRTIO_SLOTS       8u          /* places for virtio-mmio devices: a page each from VIRTIO_BASE on */
+#define VIRTIO_BASE        0xfeb00000u
+#define VIRTIO_SLOT_BYTES  0x1000u
+#define GSI_VIRTIO         16u         /* of the first; each has its own */

@@ -129,7 +129,8 @@ static const char *map_frame(struct ram *ram, unsigned level, uint64_t address, 
     error = pagetable_map(&ram->host, level, GUEST_RAM_BASE + address, copy, seL4_X86_WriteBack);
     if (error != PAGETABLE_OK)
         return fail(ram, "mapped in the monitor", address, pagetable_error_text(error));
-    return NULL;
+    const char *problem = ram->share ? ram->share(ram->context, frame) : NULL;
+    return problem ? fail(ram, "shared", address, problem) : NULL;
 }
 
 static const char *make_region(struct ram *ram, uint64_t start, uint64_t bytes, unsigned level)

@@ -11,10 +11,13 @@
 struct ram {
     struct objects *objects;
     struct pagetable guest, host; /* EPT, and the monitor's own address space */
+    /* NULL, or hears of each frame in ascending order of guest addresses. NULL, or why that is not well. */
+    const char *(*share)(void *context, seL4_CPtr frame);
+    void *context; /* of that */
     char problem[128];
 };
 
-/* BYTES of RAM (a multiple of 2 MiB) in pages of that size, as ipc/startup.h lays them out; fills MEMORY. NULL, or why
- * not. */
+/* BYTES of RAM (a multiple of 2 MiB) in pages of that size, as ipc/startup.h lays them out; fills MEMORY. RAM->share is
+ * set before. NULL, or why not. */
 const char *ram_make(struct ram *ram, struct objects *objects, uint64_t bytes, enum vm_pages pages,
                      struct guest_memory *memory);

@@ -130,7 +130,7 @@ static const char *load(struct vm *vm)
         snprintf(vm->message, sizeof vm->message, "%s", problem);
         return vm->message;
     }
-    if (!acpi_tables_write(memory))
+    if (!acpi_tables_write(memory, virtio_links_present(&vm->virtio)))
         return "its memory has no room for the ACPI tables";
     start_vcpu(&vm->monitor.vcpu, &state);
     return NULL;
@@ -144,6 +144,9 @@ const char *vm_create(struct vm *vm, const struct startup *startup)
     vm->config = startup->vm.config;
     objects_init(&vm->objects, startup);
     init_machine(vm);
+    virtio_links_init(&vm->virtio, vm->config);
+    vm->ram.share = virtio_links_share;
+    vm->ram.context = &vm->virtio;
     if ((problem = make_vcpu(vm)) ||
         (problem = ram_make(&vm->ram, &vm->objects, vm->config->memory_bytes, (enum vm_pages)vm->config->pages,
                             &vm->monitor.machine.memory)))
@@ -153,7 +156,7 @@ const char *vm_create(struct vm *vm, const struct startup *startup)
     console_init(&vm->console, &vm->runtime, startup);
     task_init(&vm->stop_task, &vm->runtime, "stop", stop, vm);
     task_wait_notification(&vm->stop_task, NOTIFY_STOP);
-    if ((problem = make_devices(vm)))
+    if ((problem = make_devices(vm)) || (problem = virtio_links_connect(&vm->virtio, &vm->runtime)))
         return problem;
     exits_init(&vm->monitor);
     return load(vm);

@@ -9,6 +9,7 @@
 #include "vmmserver/console.h"
 #include "vmmserver/objects.h"
 #include "vmmserver/ram.h"
+#include "vmmserver/virtio.h"
 
 struct vm {
     const struct startup *startup;
@@ -22,6 +23,7 @@ struct vm {
     };
     struct runtime runtime;
     struct console console;
+    struct virtio_links virtio;
     struct task stop_task;
     char message[192];
 };

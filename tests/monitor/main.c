@@ -3,6 +3,7 @@
 #include "ipc/hypervisor.h"
 #include "ipc/time.h"
 #include "runtime/runtime.h"
+#include "tests/monitor/virtio.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -190,6 +191,7 @@ void service_main(const struct startup *startup)
         { "scribble", scribble },     { "hoard", hoard },           { "throw away", throw_away },
         { "spin", spin },
         { "write null", write_null }, { "write code", write_code }, { "write startup", write_startup },
+        { "torment virtio", torment_virtio }, { "take memory back", take_memory_back },
         { "panic", end_in_panic },    { "call linux", call_linux }, { "overflow stack", overflow_stack },
     };
 

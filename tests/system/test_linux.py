@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from conftest import everywhere, quickly
 from machine import ROOT, Machine, make_iso
 
 IMAGES = ROOT / "build/images"
@@ -20,6 +21,10 @@ def linux(kernel, memory="128 MiB", **options):
                 "initrd": str(IMAGES / "initramfs.cpio"),
                 "cmdline": "console=ttyS0 panic=1 nokaslr mitigations=off", **options}
     return "[[vm]]\n" + "".join(f'{key} = "{value}"\n' for key, value in settings.items())
+
+
+def boot(config, folder, computer, memory=512):
+    return Machine.boot(make_iso(config, folder, computer.kernel), computer.emulator, memory=memory)
 
 
 def wait_for_shell(machine):
@@ -65,11 +70,15 @@ def check_clock(machine):
     assert abs(begin - started) < datetime.timedelta(days=1).total_seconds()
     before, after = map(int, run(machine, "date +%s; sleep 2; date +%s").split())
     assert 2 <= after - before <= 3
+    clock = run(machine, "cat /sys/devices/system/clocksource/clocksource0/current_clocksource")
+    assert clock.strip() == "tsc"
+    assert "unstable" not in run(machine, "dmesg | grep -i unstable")
 
 
-def test_a_guest_gets_to_its_shell_answers_reboots_and_reboots_after_a_panic(tmp_path, kernel):
-    iso = make_iso(linux("linux-cloud.vmlinux"), tmp_path, kernel)
-    with Machine.boot(iso, "bochs", memory=512) as machine:
+@everywhere
+def test_a_guest_gets_to_its_shell_answers_reboots_and_reboots_after_a_panic(tmp_path, computer):
+    with boot(linux("linux-cloud.vmlinux"), tmp_path, computer) as machine:
+        machine.expect(rf"\[init\] time-stamp counter .*, hardware virtualization: {computer.virtualization}\s")
         before = machine.expect(TOTALS).groups()
         machine.expect(r'VM 0 "linux" is running')
         wait_for_shell(machine)
@@ -91,12 +100,12 @@ def test_a_guest_gets_to_its_shell_answers_reboots_and_reboots_after_a_panic(tmp
         machine.expect(r'VM 0 "linux" is running')
 
 
-def test_a_bzimage_in_small_pages_with_the_machine_s_own_clock(tmp_path, kernel):
-    iso = make_iso(linux("linux-cloud.bzImage", pages="small", rtc="passthrough"), tmp_path, kernel)
-    with Machine.boot(iso, "bochs", memory=512) as machine:
+@quickly
+def test_a_bzimage_in_small_pages_with_the_machine_s_own_clock(tmp_path, computer):
+    with boot(linux("linux-cloud.bzImage", pages="small", rtc="passthrough"), tmp_path, computer) as machine:
         before = machine.expect(TOTALS).groups()
         wait_for_shell(machine)
-        # Bochs counts the seconds of this clock, the guest counts ticks of the TSC.
+        # The emulator counts the seconds of this clock, the guest counts ticks of the TSC.
         times = "cat /sys/class/rtc/rtc0/since_epoch; date +%s"
         rtc_before, date_before, rtc_after, date_after = map(int, run(machine, f"{times}; sleep 8; {times}").split())
         assert 8 <= date_after - date_before <= 9
@@ -106,23 +115,25 @@ def test_a_bzimage_in_small_pages_with_the_machine_s_own_clock(tmp_path, kernel)
         assert machine.expect(TOTALS).groups() == before
 
 
-def test_vmlinux_by_linux_s_64_bit_protocol(tmp_path, kernel):
-    iso = make_iso(linux("linux-cloud.vmlinux", memory="300 MiB", boot="linux64"), tmp_path, kernel)
-    with Machine.boot(iso, "bochs", memory=768) as machine:
+@quickly
+def test_vmlinux_by_linux_s_64_bit_protocol(tmp_path, computer):
+    config = linux("linux-cloud.vmlinux", memory="300 MiB", boot="linux64")
+    with boot(config, tmp_path, computer, memory=768) as machine:
         wait_for_shell(machine)
         # 256 MiB from 0 on, the rest from 128 GiB on.
         iomem = run(machine, "cat /proc/iomem")
         assert re.search(r"^00100000-0fffffff : System RAM$", iomem, re.MULTILINE)
         assert re.search(r"^2000000000-2002bfffff : System RAM$", iomem, re.MULTILINE)
         # Linux sets 64 MiB aside for devices that cannot reach beyond 4 GiB. The rest takes more than one region has.
+        run(machine, "mount -o remount,size=100% /")
         output = run(machine, "dd if=/dev/zero of=/tmp/full bs=1M count=150 2>&1; wc -c </tmp/full", timeout=120)
         assert str(150 << 20) in output
         power_off(machine)
 
 
-def test_the_kernel_for_all_machines(tmp_path, kernel):
-    iso = make_iso(linux("linux-generic.vmlinux", memory="192 MiB"), tmp_path, kernel)
-    with Machine.boot(iso, "bochs", memory=512) as machine:
+@quickly
+def test_the_kernel_for_all_machines(tmp_path, computer):
+    with boot(linux("linux-generic.vmlinux", memory="192 MiB"), tmp_path, computer) as machine:
         wait_for_shell(machine)
         assert run(machine, "uname -r").strip() == release("generic")
         power_off(machine)

@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "runtime"))
 import check_program  # noqa: E402
 
-SERVICES = ["beaml4-init", "logserver", "timeserver", "vmmserver"]
+SERVICES = ["beaml4-init", "logserver", "timeserver", "vmmserver", "virtioserver"]
 
 
 @pytest.mark.parametrize("name", SERVICES)

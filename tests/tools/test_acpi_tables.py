@@ -57,4 +57,22 @@ def test_the_dsdt_describes_the_devices_at_the_places_of_the_models(tables):
 
     assert irq_of("COM1") == constant("GSI_SERIAL")
     assert irq_of("RTC0") == constant("GSI_RTC")
-    assert set(re.findall(r"Device \((\w+)\)", text)) == {"CPU0", "COM1", "RTC0"}
+    places = {f"VIO{i}" for i in range(constant("VIRTIO_SLOTS"))}
+    assert set(re.findall(r"Device \((\w+)\)", text)) == {"CPU0", "COM1", "RTC0"} | places
+
+
+def test_the_dsdt_describes_the_places_of_virtio_devices(tables):
+    iasl(tables, "-d", "dsdt.dat")
+    text = " ".join(re.sub(r"//.*", "", (tables / "dsdt.dsl").read_text()).split())
+    present = re.search(r"OperationRegion \(VIOR, SystemMemory, (\w+), ", text)[1]
+    header = (TOP / "vmm/acpi_tables.h").read_text()
+    assert int(present, 0) == int(re.search(r"ACPI_VIRTIO_PRESENT (\w+?)u\b", header)[1], 0)
+    for i in range(constant("VIRTIO_SLOTS")):
+        device = re.search(rf"Device \(VIO{i}\) {{ (.*?Method .*?) }}", text)[1]
+        assert '"LNRO0005"' in device
+        memory = re.search(r"Memory32Fixed \(ReadWrite, (\w+), (\w+), ", device)
+        assert int(memory[1], 0) == constant("VIRTIO_BASE") + i * constant("VIRTIO_SLOT_BYTES")
+        assert int(memory[2], 0) == constant("VIRTIO_SLOT_BYTES")
+        interrupt = re.search(r"Interrupt \(ResourceConsumer, Edge, ActiveHigh, Exclusive, ,, \) { (\w+), }", device)
+        assert int(interrupt[1], 0) == constant("GSI_VIRTIO") + i
+        assert re.search(rf"Method \(_STA, 0, NotSerialized\) {{ Return \(\(VIP{i} \* 0x0F\)\)", device)

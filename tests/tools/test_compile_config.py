@@ -37,7 +37,7 @@ def test_defaults_are_filled_in(folder):
     (vm,), members = compiled(GOOD, folder)
     assert text_of(vm[0]) == "one" and vm[1] == 128 << 20
     assert vm[2:11] == (0, 0, 0, 0, 0, 0, 100, 1, 0)
-    assert [text_of(field) for field in vm[11:]] == ["k", "", ""]
+    assert [text_of(field) for field in vm[11:]] == ["k", "", "", ""]
     assert members == {folder / "k": "k"}
 
 
@@ -47,13 +47,21 @@ def test_every_key_reaches_its_field(folder):
         'priority = 7\naffinity = [0, 3]\nautostart = false\nrestart = 5\n')
     (vm,), _ = compiled(text, folder)
     assert vm[1:11] == (256 << 20, 3, 1, 1, 2, 2, 5, 7, 0, 0b1001)
-    assert [text_of(field) for field in vm[11:]] == ["k", "i", "a=b"]
+    assert [text_of(field) for field in vm[11:14]] == ["k", "i", "a=b"]
+
+
+def test_disks_become_members_in_their_order(folder):
+    for name in ("a", "b", "sub/a"):
+        (folder / name).write_bytes(bytes(512))
+    (vm,), members = compiled(GOOD + 'disks = ["b", "sub/a", "a", "b"]\n', folder)
+    assert [text_of(vm[14][i:]) for i in range(0, len(vm[14]), cc.MEMBER_BYTES)] == ["b", "a", "a.2", "b"]
+    assert set(members.values()) == {"k", "b", "a", "a.2"}
 
 
 def test_layout_is_that_of_the_c_header(tmp_path):
     """The compiler of the C side says where each field lies."""
     fields = ["name", "memory_bytes", "mode", "pages", "rtc", "boot", "restart", "restart_limit", "priority",
-              "autostart", "affinity", "kernel", "initrd", "cmdline"]
+              "autostart", "affinity", "kernel", "initrd", "cmdline", "disk"]
     source = tmp_path / "layout.c"
     source.write_text('#include "ipc/vm_config.h"\n#include <stddef.h>\n#include <stdio.h>\nint main(void){\n' + "".join(
         f'printf("%zu ", offsetof(struct vm_config, {field}));' for field in fields) +
@@ -104,6 +112,11 @@ MISTAKES = [
     (GOOD + 'pages = "huge"\n', 5, "pages 'huge' is unknown"),
     (GOOD + 'rtc = "none"\n', 5, "rtc 'none' is unknown"),
     (GOOD + 'boot = "bios"\n', 5, "boot 'bios' is unknown"),
+    (GOOD + 'disks = "d"\n', 5, "disks is the text 'd'; expected a list of up to 4 paths"),
+    (GOOD + "disks = [1]\n", 5, "disks is the list [1]; expected a list of up to 4 paths"),
+    (GOOD + 'disks = ["k", "k", "k", "k", "k"]\n', 5, "disks is the list"),
+    (GOOD + 'disks = ["none"]\n', 5, "disks: there is no file"),
+    (GOOD + 'disks = ["k"]\n', 5, "has 1 bytes; expected a disk image: a multiple of 512 bytes"),
     (GOOD + "priority = 201\n", 5, "priority is the number 201; expected a whole number from 0 to 200"),
     (GOOD + "priority = true\n", 5, "priority is the truth value True"),
     (GOOD + "autostart = 1\n", 5, "autostart is the number 1; expected true or false"),

@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-#define MEMORY_BYTES 0x100000u
+#define MEMORY_BYTES   0x100000u
+#define VIRTIO_PRESENT 0x5u
 
 static struct guest_memory memory;
 
@@ -23,7 +24,7 @@ static int set_up(void **state)
     (void)state;
     memory = (struct guest_memory) { .count = 1, .region = { { 0, MEMORY_BYTES, malloc(MEMORY_BYTES) } } };
     memset(memory.region[0].host, 0xa5, MEMORY_BYTES);
-    assert_true(acpi_tables_write(&memory));
+    assert_true(acpi_tables_write(&memory, VIRTIO_PRESENT));
     return 0;
 }
 
@@ -189,6 +190,12 @@ static void test_the_madt_lists_one_cpu_one_ioapic_and_two_overrides(void **stat
     assert_int_equal(seen[2], 2);
 }
 
+static void test_a_byte_says_which_virtio_devices_there_are(void **state)
+{
+    (void)state;
+    assert_int_equal(*at(ACPI_VIRTIO_PRESENT, 1), VIRTIO_PRESENT);
+}
+
 static void test_nothing_outside_of_the_area_is_written(void **state)
 {
     const uint8_t *bytes = at(0, MEMORY_BYTES);
@@ -205,7 +212,7 @@ static void test_memory_that_ends_below_the_area_is_refused(void **state)
 
     (void)state;
     small.region[0].length = ACPI_RSDP_ADDRESS + 64;
-    assert_false(acpi_tables_write(&small));
+    assert_false(acpi_tables_write(&small, 0));
 }
 
 static int dump_table(const char *folder, const char *name, const uint8_t *table)
@@ -240,6 +247,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_the_fadt_names_the_registers_of_the_power_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_fadt_leads_to_the_dsdt_and_the_facs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_madt_lists_one_cpu_one_ioapic_and_two_overrides, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_byte_says_which_virtio_devices_there_are, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_outside_of_the_area_is_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory_that_ends_below_the_area_is_refused, set_up, tear_down),
     };
