@@ -8,13 +8,15 @@
 
 struct message {
     uint64_t label;
+    unsigned length; /* as the sender says; the first FAULT_WORDS are in WORDS */
     uint64_t words[FAULT_WORDS];
 };
 
 static struct message receive(seL4_CPtr endpoint, seL4_Word *badge)
 {
     seL4_MessageInfo_t info = seL4_Recv(endpoint, badge);
-    struct message message = { .label = seL4_MessageInfo_get_label(info) };
+    struct message message = { .label = seL4_MessageInfo_get_label(info),
+                               .length = (unsigned)seL4_MessageInfo_get_length(info) };
 
     for (unsigned i = 0; i < FAULT_WORDS && i < seL4_MessageInfo_get_length(info); i++)
         message.words[i] = seL4_GetMR((int)i);
@@ -58,6 +60,17 @@ static void monitor_faulted(struct init *init, unsigned index, const char *text)
     vm_end(init, index, VM_END_CRASHED);
 }
 
+static void serve_shell(struct init *init, const struct message *message)
+{
+    uint64_t reply[DEBUG_REPLY_WORDS];
+    unsigned count = 0;
+    enum hypervisor_status status = debug_serve(init, message->label, message->words, message->length, reply, &count);
+
+    for (unsigned i = 0; i < count; i++)
+        seL4_SetMR((int)i, reply[i]);
+    seL4_Reply(seL4_MessageInfo_new(status, 0, 0, count));
+}
+
 /* A guest without one of its disks has crashed: its requests would never be answered. */
 static void virtio_faulted(struct init *init, unsigned index, unsigned device, const char *text)
 {
@@ -78,6 +91,11 @@ static void serve(struct init *init, seL4_Word badge, const struct message *mess
             !serve_monitor(init, number, message, &status))
             return;
         break;
+    case BADGE_SERVICE:
+        if (number != CLIENT_DEBUG)
+            break;
+        serve_shell(init, message);
+        return;
     case BADGE_FAULT_MONITOR:
         fault_text(text, sizeof text, message->label, message->words);
         if (number < init->vm_count && init->vm[number].state != VM_OFF)

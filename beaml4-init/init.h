@@ -6,16 +6,24 @@
 #include "beaml4-init/machine.h"
 #include "beaml4-init/process.h"
 #include "beaml4-init/vm_policy.h"
+#include "ipc/debug.h"
 #include "ipc/vm_config.h"
 
-/* Priorities: services that guests wait for above init, which is above every monitor (CONFIG: at most 200). */
-enum { PRIORITY_INIT = 230, PRIORITY_LOGSERVER = 240, PRIORITY_TIMESERVER = 250 };
+/* Room for the longest answer to the debug shell. */
+#define DEBUG_REPLY_WORDS 16u
 
-enum service_id { SERVICE_LOG, SERVICE_TIME, SERVICE_COUNT };
+/* Priorities: services that guests wait for above init, which is above every monitor (CONFIG: at most 200); the shell
+ * in between, so that no guest keeps it from answering. */
+enum { PRIORITY_DBGSERVER = 220, PRIORITY_INIT = 230, PRIORITY_LOGSERVER = 240, PRIORITY_TIMESERVER = 250 };
+
+enum service_id { SERVICE_LOG, SERVICE_TIME, SERVICE_DEBUG, SERVICE_COUNT };
 
 struct service {
     struct process process;
     bool runs;
+    uint32_t starts;      /* how often it has been started, */
+    uint64_t started_tsc; /* and when it was last */
+    uint32_t early_ends;  /* how often in a row it ended soon after its start */
 };
 
 enum vm_state { VM_OFF, VM_STARTED, VM_RUNNING };
@@ -24,8 +32,12 @@ struct vm {
     const struct vm_config *config; /* in the archive */
     enum vm_state state;
     struct process monitor;
+    bool paused;          /* its monitor's thread is suspended */
+    uint32_t mode;        /* enum vm_mode: how it runs */
     struct process virtio[VM_DISKS_MAX]; /* the servers of its disks */
     uint32_t crashes;
+    uint32_t starts;      /* how often it has been started, */
+    uint64_t started_tsc; /* and when it was last */
     char reason[192]; /* why it could not be started, where that takes numbers */
 };
 
@@ -47,8 +59,12 @@ void services_start(struct init *init);
 /* The name of the service that is CLIENT, or NULL. */
 const char *services_name(unsigned client);
 
-/* The service that is CLIENT has faulted; TEXT says how. It stays as it is. */
+/* The service that is CLIENT has faulted; TEXT says how. It starts again where it holds nothing of others', and stays
+ * as it is otherwise. */
 void services_faulted(struct init *init, unsigned client, const char *text);
+
+/* The name of a service. */
+const char *services_name_of(enum service_id id);
 
 /* Starts a VM that is off, or reports why not. */
 void vm_start(struct init *init, unsigned index);
@@ -56,6 +72,10 @@ void vm_start(struct init *init, unsigned index);
 /* The end of a VM that is not off: takes everything back, and starts it again where END and its configuration ask for
  * that. */
 void vm_end(struct init *init, unsigned index, enum vm_end end);
+
+/* Stops a VM that is not off where it is, or lets it go on; false: the kernel refused. */
+bool vm_pause(struct init *init, unsigned index);
+bool vm_resume(struct init *init, unsigned index);
 
 /* Lets THREAD run on the first CPU of those that VM may run on; the kernel's own choice where the configuration leaves
  * it open. NULL, or why that cannot be. */
@@ -76,6 +96,11 @@ void vm_report_idle(const struct init *init);
 
 /* Prints what memory and slots are free. */
 void print_totals(const struct init *init);
+
+/* Does what the debug shell asks for: OPERATION with its COUNT words. REPLY gets its shape's words where the answer is
+ * HV_OK, and REPLY_COUNT how many those are. */
+enum hypervisor_status debug_serve(struct init *init, uint64_t operation, const uint64_t *words, unsigned count,
+                                   uint64_t reply[DEBUG_REPLY_WORDS], unsigned *reply_count);
 
 /* Receives and answers, for ever. */
 _Noreturn void hypervisor_serve(struct init *init);

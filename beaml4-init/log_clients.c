@@ -6,7 +6,7 @@
 
 #define PAGE_BYTES (1ul << seL4_PageBits)
 
-_Static_assert(LOG_MAX_CLIENTS * sizeof(struct log_client) <= PAGE_BYTES, "the table is one page");
+_Static_assert(sizeof(struct log_table) <= PAGE_BYTES, "the table is one page");
 
 /* In a client's address space. */
 static struct byte_ring *client_address(enum log_ring which)
@@ -52,14 +52,15 @@ const char *log_clients_open(struct log_clients *log, struct process *logserver)
                         seL4_CanWrite, NOTIFY_LOG_RING) != seL4_NoError)
         return "the kernel refused to copy a capability";
     log->table = table;
-    logserver->startup.logserver.client = (const struct log_client *)place;
+    logserver->startup.logserver.table = (const struct log_table *)place;
+    logserver->startup.logserver.shell = CLIENT_DEBUG;
     return NULL;
 }
 
 const char *log_clients_add(struct log_clients *log, unsigned client, const char *name, bool console)
 {
     struct process *logserver = log->logserver;
-    struct log_client *entry = &log->table[client];
+    struct log_client *entry = &log->table->client[client];
     const char *problem;
 
     for (unsigned which = RING_LOG; which < (console ? RING_COUNT : RING_CONSOLE_OUTPUT); which++) {
@@ -119,8 +120,8 @@ const char *log_clients_attach(struct log_clients *log, unsigned client, struct 
     process->startup.log = client_address(RING_LOG);
     if ((problem = process_give(process, SLOT_LOG_NOTIFY, log->notify, seL4_CanWrite, 0)) || !console)
         return problem;
-    process->startup.vm.console_output = client_address(RING_CONSOLE_OUTPUT);
-    process->startup.vm.console_input = client_address(RING_CONSOLE_INPUT);
+    process->startup.console_output = client_address(RING_CONSOLE_OUTPUT);
+    process->startup.console_input = client_address(RING_CONSOLE_INPUT);
     return process_give(log->logserver, SLOT_LOG_CLIENT_NOTIFY + client, process->notification, seL4_CanWrite,
                         NOTIFY_CONSOLE_INPUT);
 }
@@ -129,7 +130,26 @@ void log_clients_set_console(struct log_clients *log, unsigned client, bool runs
 {
     struct byte_ring *ring = runs ? server_address(client, RING_CONSOLE_INPUT) : NULL;
 
+    if (!log->table)
+        return;
     /* logserver reads the table at any time. */
-    __atomic_store_n(&log->table[client].console_input, ring, __ATOMIC_RELEASE);
+    __atomic_store_n(&log->table->client[client].console_input, ring, __ATOMIC_RELEASE);
+    seL4_Signal(log->notify);
+}
+
+void log_clients_attach_terminal(struct log_clients *log, unsigned client)
+{
+    if (!log->table)
+        return;
+    __atomic_store_n(&log->table->attach, client, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&log->table->attach_count, 1, __ATOMIC_RELEASE);
+    seL4_Signal(log->notify);
+}
+
+void log_clients_show_log(struct log_clients *log)
+{
+    if (!log->table)
+        return;
+    __atomic_fetch_add(&log->table->show_count, 1, __ATOMIC_RELEASE);
     seL4_Signal(log->notify);
 }

@@ -8,7 +8,7 @@
 #include "beaml4-init/process.h"
 
 /* Client numbers, at logserver and timeserver. */
-enum { CLIENT_INIT = 0, CLIENT_LOGSERVER = 1, CLIENT_TIMESERVER = 2, CLIENT_FIRST_VM = 16 };
+enum { CLIENT_INIT = 0, CLIENT_LOGSERVER = 1, CLIENT_TIMESERVER = 2, CLIENT_DEBUG = 3, CLIENT_FIRST_VM = 16 };
 
 _Static_assert(CLIENT_FIRST_VM + CONFIG_MAX_VMS <= LOG_MAX_CLIENTS, "every VM's monitor is a client");
 
@@ -16,7 +16,7 @@ enum log_ring { RING_LOG, RING_CONSOLE_OUTPUT, RING_CONSOLE_INPUT, RING_COUNT };
 
 struct log_clients {
     struct process *logserver;
-    struct log_client *table; /* in init's window */
+    struct log_table *table;  /* in init's window */
     seL4_CPtr notify;         /* signals that a log ring has bytes */
     seL4_CPtr ring[LOG_MAX_CLIENTS][RING_COUNT]; /* frames */
     struct byte_ring *own;    /* init's */
@@ -38,5 +38,11 @@ void log_clients_stop_using(struct log_clients *log);
 /* Lets a process that is not started be CLIENT: maps its rings and fills the fields of its startup page. */
 const char *log_clients_attach(struct log_clients *log, unsigned client, struct process *process);
 
-/* Whether CLIENT has a guest whose console can take input. */
+/* Whether CLIENT has a guest whose console can take input, or is a shell that runs. */
 void log_clients_set_console(struct log_clients *log, unsigned client, bool runs);
+
+/* Gives the terminal to CLIENT's console. */
+void log_clients_attach_terminal(struct log_clients *log, unsigned client);
+
+/* Shows the last lines of the log again. */
+void log_clients_show_log(struct log_clients *log);

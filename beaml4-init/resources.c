@@ -106,6 +106,7 @@ const char *resources_open(struct resources *resources, const seL4_BootInfo *boo
     unialloc_init(&resources->memory, &operations, resources);
     if ((problem = add_untypeds(resources)))
         return problem;
+    resources->all_bytes = resources->memory.free_bytes;
     return open_window(resources);
 }
 

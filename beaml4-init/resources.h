@@ -20,6 +20,7 @@ struct resources {
     struct unialloc memory;
     struct idalloc slots;
     struct idalloc window; /* page numbers of init's window */
+    uint64_t all_bytes;    /* of RAM that there were at first */
 };
 
 struct totals {

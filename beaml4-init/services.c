@@ -16,12 +16,16 @@
 
 #define SERVICE_CNODE_BITS 8u
 
+/* A service that ends so often in a row, each time within a second, will not do better the next time. */
+#define EARLY_ENDS_MAX 5u
+
 struct service_kind {
     const char *name; /* of the program in the archive as well */
     enum service_role role;
     unsigned client, priority;
     const char *(*prepare)(struct init *init, struct process *process);
     void (*started)(struct init *init);
+    bool restarts; /* after a fault: it holds nothing that others need */
 };
 
 /* I/O ports and an interrupt, in these two slots. */
@@ -53,7 +57,8 @@ static const char *prepare_logserver(struct init *init, struct process *process)
                                SLOT_LOG_SERIAL_IRQ)) ||
         (problem = log_clients_open(&init->log, process)) ||
         (problem = log_clients_add(&init->log, CLIENT_INIT, "init", false)) ||
-        (problem = log_clients_add(&init->log, CLIENT_TIMESERVER, services_name(CLIENT_TIMESERVER), false)))
+        (problem = log_clients_add(&init->log, CLIENT_TIMESERVER, services_name(CLIENT_TIMESERVER), false)) ||
+        (problem = log_clients_add(&init->log, CLIENT_DEBUG, services_name(CLIENT_DEBUG), true)))
         return problem;
     for (unsigned i = 0; i < init->vm_count && !problem; i++) {
         snprintf(name, sizeof name, "vmm%u", i);
@@ -84,10 +89,30 @@ static const char *prepare_timeserver(struct init *init, struct process *process
     return init->service[SERVICE_LOG].runs ? log_clients_attach(&init->log, CLIENT_TIMESERVER, process) : NULL;
 }
 
+static const char *prepare_dbgserver(struct init *init, struct process *process)
+{
+    const char *problem;
+
+    if (!init->service[SERVICE_LOG].runs)
+        return "it has no console without logserver";
+    if ((problem = log_clients_attach(&init->log, CLIENT_DEBUG, process)))
+        return problem;
+    return process_give(process, SLOT_HYPERVISOR, init->endpoint, seL4_CapRights_new(1, 0, 0, 1),
+                        HV_BADGE(BADGE_SERVICE, CLIENT_DEBUG));
+}
+
+static void dbgserver_started(struct init *init)
+{
+    log_clients_set_console(&init->log, CLIENT_DEBUG, true);
+}
+
 static const struct service_kind kinds[SERVICE_COUNT] = {
     [SERVICE_LOG] = { "logserver", ROLE_LOG, CLIENT_LOGSERVER, PRIORITY_LOGSERVER, prepare_logserver,
-                      logserver_started },
-    [SERVICE_TIME] = { "timeserver", ROLE_TIME, CLIENT_TIMESERVER, PRIORITY_TIMESERVER, prepare_timeserver, NULL },
+                      logserver_started, false },
+    [SERVICE_TIME] = { "timeserver", ROLE_TIME, CLIENT_TIMESERVER, PRIORITY_TIMESERVER, prepare_timeserver, NULL,
+                       false },
+    [SERVICE_DEBUG] = { "dbgserver", ROLE_DEBUG, CLIENT_DEBUG, PRIORITY_DBGSERVER, prepare_dbgserver,
+                        dbgserver_started, true },
 };
 
 static const char *start(struct init *init, enum service_id id)
@@ -105,25 +130,37 @@ static const char *start(struct init *init, enum service_id id)
     process->startup.role = kind->role;
     process->startup.index = kind->client;
     process->startup.tsc_hz = init->machine.tsc_hz;
+    process->startup.wall_clock_seconds = init->machine.wall_clock_seconds;
+    process->startup.wall_clock_tsc = init->machine.wall_clock_tsc;
     if ((problem = kind->prepare(init, process)))
         return problem;
     return process_start(process, init->endpoint, HV_BADGE(BADGE_FAULT_SERVICE, kind->client), kind->priority);
 }
 
+/* False: it does not run, which has been reported. */
+static bool try_to_start(struct init *init, enum service_id id)
+{
+    struct service *service = &init->service[id];
+    const char *problem = start(init, id);
+
+    if (problem) {
+        log_printf("%s not started: %s", kinds[id].name, problem);
+        process_destroy(&service->process);
+        return false;
+    }
+    service->runs = true;
+    service->starts++;
+    service->started_tsc = __builtin_ia32_rdtsc();
+    if (kinds[id].started)
+        kinds[id].started(init);
+    log_printf("%s started, %lu KiB", kinds[id].name, service->process.pool.bytes / 1024);
+    return true;
+}
+
 void services_start(struct init *init)
 {
-    for (enum service_id id = 0; id < SERVICE_COUNT; id++) {
-        const char *problem = start(init, id);
-        if (problem) {
-            log_printf("%s not started: %s", kinds[id].name, problem);
-            process_destroy(&init->service[id].process);
-            continue;
-        }
-        init->service[id].runs = true;
-        if (kinds[id].started)
-            kinds[id].started(init);
-        log_printf("%s started, %lu KiB", kinds[id].name, init->service[id].process.pool.bytes / 1024);
-    }
+    for (enum service_id id = 0; id < SERVICE_COUNT; id++)
+        try_to_start(init, id);
 }
 
 const char *services_name(unsigned client)
@@ -134,15 +171,45 @@ const char *services_name(unsigned client)
     return NULL;
 }
 
+const char *services_name_of(enum service_id id)
+{
+    return kinds[id].name;
+}
+
+/* Whether it is worth another try. */
+static bool may_start_again(const struct init *init, enum service_id id)
+{
+    return kinds[id].restarts && init->service[id].early_ends < EARLY_ENDS_MAX;
+}
+
+static void start_again(struct init *init, enum service_id id)
+{
+    process_destroy(&init->service[id].process);
+    print_totals(init);
+    if (!try_to_start(init, id))
+        log_clients_set_console(&init->log, kinds[id].client, false);
+}
+
 void services_faulted(struct init *init, unsigned client, const char *text)
 {
     for (enum service_id id = 0; id < SERVICE_COUNT; id++) {
-        if (kinds[id].client != client || !init->service[id].runs)
+        struct service *service = &init->service[id];
+
+        if (kinds[id].client != client || !service->runs)
             continue;
-        init->service[id].runs = false;
-        /* Its memory stays: rings and endpoints of others lie in it. */
+        service->runs = false;
+        bool early = __builtin_ia32_rdtsc() - service->started_tsc < init->machine.tsc_hz;
+        service->early_ends = early ? service->early_ends + 1 : 0;
+        if (may_start_again(init, id)) {
+            log_printf("%s faulted and starts again: %s", kinds[id].name, text);
+            start_again(init, id);
+            continue;
+        }
+        /* Its memory stays: rings and endpoints of others may lie in it. */
         if (id == SERVICE_LOG)
             log_clients_stop_using(&init->log);
+        if (id == SERVICE_DEBUG)
+            log_clients_set_console(&init->log, client, false);
         log_printf("%s faulted and is stopped: %s", kinds[id].name, text);
     }
 }

@@ -294,6 +294,10 @@ void vm_start(struct init *init, unsigned index)
         return;
     }
     vm->state = VM_STARTED;
+    vm->mode = s.mode;
+    vm->paused = false;
+    vm->starts++;
+    vm->started_tsc = __builtin_ia32_rdtsc();
     log_clients_set_console(&init->log, CLIENT_FIRST_VM + index, true);
     log_printf("VM %u \"%s\" started: %lu MiB, and %lu KiB for its monitor", index, vm->config->name,
                vm->config->memory_bytes / MIB, bytes_beside_memory(vm) / 1024);
@@ -317,6 +321,9 @@ static void report_end(const struct vm *vm, unsigned index, enum vm_end end, boo
         log_printf("VM %u \"%s\" crashed; it %s", index, name,
                    again ? "starts again, as its configuration wants" : "stays off, as its configuration wants");
         break;
+    case VM_END_KILLED:
+        log_printf("VM %u \"%s\" killed", index, name);
+        break;
     }
 }
 
@@ -338,6 +345,27 @@ void vm_end(struct init *init, unsigned index, enum vm_end end)
         vm_start(init, index);
     else
         vm_report_idle(init);
+}
+
+bool vm_pause(struct init *init, unsigned index)
+{
+    struct vm *vm = &init->vm[index];
+
+    if (seL4_TCB_Suspend(vm->monitor.tcb) != seL4_NoError)
+        return false;
+    vm->paused = true;
+    return true;
+}
+
+/* What the thread was waiting for, or its guest's turn, it asks for again. */
+bool vm_resume(struct init *init, unsigned index)
+{
+    struct vm *vm = &init->vm[index];
+
+    if (seL4_TCB_Resume(vm->monitor.tcb) != seL4_NoError)
+        return false;
+    vm->paused = false;
+    return true;
 }
 
 void vm_report_idle(const struct init *init)

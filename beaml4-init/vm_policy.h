@@ -9,7 +9,7 @@
 /* log2 of the smallest untyped that guest RAM is made of: one large page. */
 #define VM_RAM_MIN_BITS 21u
 
-enum vm_end { VM_END_POWERED_OFF, VM_END_REBOOT, VM_END_REFUSED, VM_END_CRASHED };
+enum vm_end { VM_END_POWERED_OFF, VM_END_REBOOT, VM_END_REFUSED, VM_END_CRASHED, VM_END_KILLED };
 
 /* Bytes of untyped memory for what the monitor makes itself: the virtual CPU, paging structures of the guest's memory
  * in the EPT and in its own address space, CNodes for the frames. A multiple of 64 KiB. */

@@ -20,4 +20,5 @@ endef
 
 $(eval $(call c_guest,checks))
 $(eval $(call guest,exits))
+$(eval $(call guest,heartbeat))
 $(eval $(call guest,poweroff))

@@ -1,1 +1,2 @@
-$(eval $(call user_library,ipc,ipc/ring.c ipc/time.c ipc/hypervisor.c ipc/virtio.c))
+IPC_SOURCES := $(addprefix ipc/,debug.c debug_shape.c hypervisor.c ring.c time.c virtio.c)
+$(eval $(call user_library,ipc,$(IPC_SOURCES)))

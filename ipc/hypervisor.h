@@ -13,9 +13,18 @@ enum hypervisor_operation {
     HV_VM_REBOOT,            /* monitor → init: the guest wants a reset; the VM is destroyed and created anew */
     HV_VM_REFUSED,           /* monitor → init: image or configuration cannot run; the cause has been logged */
     HV_VM_CRASHED,           /* monitor → init: the guest stopped by a fault of its own; the cause has been logged */
+    /* The debug shell's requests begin at DEBUG_PROCESS, see ipc/debug.h. */
 };
 
-enum hypervisor_status { HV_OK = 0, HV_DENIED = 1, HV_INVALID = 2, HV_NO_MEMORY = 3 };
+enum hypervisor_status {
+    HV_OK = 0,
+    HV_DENIED = 1,      /* not the caller's to ask */
+    HV_INVALID = 2,     /* no such operation, or not the words that it takes */
+    HV_NO_MEMORY = 3,
+    HV_NO_SUCH = 4,     /* what is asked about is not there */
+    HV_WRONG_STATE = 5, /* it is there, and not in a state in which that can be done */
+    HV_FAILED = 6,      /* it was tried; the cause has been logged */
+};
 
 /* Badges on init's endpoint: kind in the top byte of the low half, number below. A fault of a service arrives on the
  * same endpoint with the fault kind. */

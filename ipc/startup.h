@@ -37,8 +37,16 @@ enum service_role { ROLE_LOG = 1, ROLE_TIME = 2, ROLE_VMM = 3, ROLE_VIRTIO = 4, 
 struct log_client {
     char name[CONFIG_NAME_BYTES]; /* the tag, without brackets */
     struct byte_ring *log;        /* lines of the process, tagged when printed; NULL: no such client */
-    struct byte_ring *console_output; /* bytes of the guest's console, NULL: has none */
-    struct byte_ring *console_input;
+    struct byte_ring *console_output; /* bytes of its console, NULL: has none */
+    struct byte_ring *console_input;  /* NULL: no one runs who would read it */
+};
+
+/* What init tells logserver in a page that logserver reads at each NOTIFY_LOG_RING. */
+struct log_table {
+    struct log_client client[LOG_MAX_CLIENTS];
+    uint32_t attach;       /* whose console the terminal shall be, */
+    uint32_t attach_count; /* each time that this has become another number */
+    uint32_t show_count;   /* the same for showing again the last lines of the log */
 };
 
 struct startup_untyped {
@@ -62,22 +70,21 @@ struct startup {
     uint64_t wall_clock_seconds; /* UTC since 1970 when the TSC was wall_clock_tsc, from the machine's RTC */
     uint64_t wall_clock_tsc;
     struct byte_ring *log; /* this process's own log ring; NULL before there is a logserver */
+    struct byte_ring *console_output; /* of a guest or of the debug shell; NULL: it has no console */
+    struct byte_ring *console_input;
     uint32_t static_cnode_bits; /* radix of the static CNode */
     uint32_t first_free_slot;   /* slots from here to the end of the static CNode are the service's own */
 
     union {
         struct {
-            /* A page that init keeps up to date as processes come and go: LOG_MAX_CLIENTS records, read again
-             * at each NOTIFY_LOG_RING. */
-            const struct log_client *client;
+            const struct log_table *table; /* init keeps it up to date as processes come and go */
+            uint32_t shell;                /* the debug shell's number as a client */
         } logserver;
         struct {
             uint32_t vm_index;
             uint32_t untyped_count;
             uint32_t mode;            /* enum vm_mode, never VM_MODE_AUTO: how it shall run */
             uint32_t kernel_features; /* SEL4_BEAML4_VTX …, as the kernel announces them */
-            struct byte_ring *console_output;
-            struct byte_ring *console_input;
             struct startup_file kernel; /* mapped below SERVICE_WINDOW */
             struct startup_file initrd;
             const struct vm_config *config; /* a second read-only page */

@@ -1,1 +1,2 @@
-$(eval $(call user_program,logserver,logserver/main.c logserver/serial.c logserver/multiplexer.c,runtime ipc,runtime/service.ld))
+LOGSERVER_SOURCES := $(addprefix logserver/,backlog.c main.c multiplexer.c serial.c terminal.c)
+$(eval $(call user_program,logserver,$(LOGSERVER_SOURCES),runtime ipc,runtime/service.ld))

@@ -1,55 +1,48 @@
-/* logserver: the serial port, shared by the log lines of all processes and the console of one guest.
+/* logserver: the serial port, shared by the log lines of all processes and one console, a guest's or the debug shell's.
  *
- * The terminal belongs to the first VM that runs, until that one ends; other guests' output appears line by line with
- * a tag. What is typed goes to the owner.
+ * terminal.h says whose console the terminal is; what is typed goes there. Other consoles' output is kept until someone
+ * wants to see it, or appears line by line with a tag where no shell is there to ask for it.
  */
+#include "logserver/backlog.h"
 #include "logserver/multiplexer.h"
 #include "logserver/serial.h"
+#include "logserver/terminal.h"
 #include "runtime/runtime.h"
 
-#define NO_OWNER  LOG_MAX_CLIENTS
-#define READ_SIZE 128u
+#define READ_SIZE          128u
+#define KEPT_CONSOLE_BYTES 4096u
+#define KEPT_LOG_BYTES     16384u
 
-struct logserver {
-    const struct log_client *client; /* init's table; what it holds may change between two wake-ups */
-    unsigned owner;                  /* whose console the terminal is; NO_OWNER before the first VM runs */
-    struct serial serial;
-    struct multiplexer multiplexer;
-    struct {
-        uint32_t lost_seen; /* of the log ring */
-        size_t held, taken; /* read from a ring, not yet taken by the multiplexer: [taken, held) */
-        uint8_t bytes[READ_SIZE];
-    } log[LOG_MAX_CLIENTS], console[LOG_MAX_CLIENTS];
+/* Read from somewhere, not yet taken by the multiplexer: [taken, held). */
+struct chunk {
+    size_t held, taken;
+    uint8_t bytes[READ_SIZE];
 };
 
-static bool runs(const struct logserver *server, unsigned client)
-{
-    return client < LOG_MAX_CLIENTS && server->client[client].console_input;
-}
+struct logserver {
+    const struct log_table *table; /* init's; what it holds may change between two wake-ups */
+    struct serial serial;
+    struct multiplexer multiplexer;
+    struct terminal terminal;
+    unsigned shown;        /* whose console's bytes the terminal has got last */
+    uint32_t attach_seen, show_seen;
+    struct {
+        uint32_t lost_seen; /* of the log ring */
+        struct chunk chunk;
+    } log[LOG_MAX_CLIENTS];
+    struct {
+        struct backlog kept;       /* what came while it was not shown */
+        uint64_t position, missed; /* of KEPT: shown up to here; bytes that made way before they were */
+        struct chunk chunk;
+        uint8_t bytes[KEPT_CONSOLE_BYTES];
+    } console[LOG_MAX_CLIENTS];
+    struct backlog kept_log;
+    uint64_t log_position, log_end; /* of KEPT_LOG: what is still to be shown again */
+    struct chunk log_chunk;
+    uint8_t log_bytes[KEPT_LOG_BYTES];
+};
 
-/* Whether some of what that client's guest has printed is still to be shown. */
-static bool has_console_output(const struct logserver *server, unsigned client)
-{
-    if (client >= LOG_MAX_CLIENTS || !server->client[client].console_output)
-        return false;
-    return server->console[client].taken < server->console[client].held
-        || ring_waiting(server->client[client].console_output) > 0;
-}
-
-/* The terminal stays with a VM that has ended until its last words are out, whole. */
-static void choose_owner(struct logserver *server)
-{
-    if (runs(server, server->owner) || has_console_output(server, server->owner))
-        return;
-    for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++) {
-        if (runs(server, i)) {
-            server->owner = i;
-            return;
-        }
-    }
-}
-
-/* The tag of a guest that does not own the terminal: its monitor's, marked. */
+/* The tag of a guest's lines: its monitor's, marked. */
 static void console_tag(char tag[CONFIG_NAME_BYTES + 8], const char *name)
 {
     static const char mark[] = "'s guest";
@@ -65,69 +58,153 @@ static void console_tag(char tag[CONFIG_NAME_BYTES + 8], const char *name)
 /* Moves what one log ring holds into the multiplexer; false when that is full. */
 static bool drain_log(struct logserver *server, unsigned client)
 {
-    struct byte_ring *ring = server->client[client].log;
-    const char *name = server->client[client].name;
+    static const char words[] = " bytes of log lost here: written faster than the terminal takes them";
+    struct byte_ring *ring = server->table->client[client].log;
+    const char *name = server->table->client[client].name;
+    struct chunk *chunk = &server->log[client].chunk;
 
     if (!ring)
         return true;
     for (;;) {
-        size_t held = server->log[client].held, taken = server->log[client].taken;
-        if (taken == held) {
-            taken = 0;
-            held = ring_read(ring, server->log[client].bytes, READ_SIZE);
-            if (held == 0)
+        if (chunk->taken == chunk->held) {
+            chunk->taken = 0;
+            chunk->held = ring_read(ring, chunk->bytes, READ_SIZE);
+            if (chunk->held == 0)
                 break;
         }
-        taken += multiplexer_add_lines(&server->multiplexer, client, name, server->log[client].bytes + taken,
-                                       held - taken);
-        server->log[client].held = held;
-        server->log[client].taken = taken;
-        if (taken < held)
+        chunk->taken += multiplexer_add_lines(&server->multiplexer, client, name, chunk->bytes + chunk->taken,
+                                              chunk->held - chunk->taken);
+        if (chunk->taken < chunk->held)
             return false;
     }
     uint32_t seen = server->log[client].lost_seen;
     uint32_t lost = ring_lost_since(ring, &seen);
-    if (lost != 0 && !multiplexer_add_loss(&server->multiplexer, name, lost))
+    if (lost != 0 && !multiplexer_add_note(&server->multiplexer, name, lost, words))
         return false;
     server->log[client].lost_seen = seen;
     return true;
 }
 
-/* The same for a guest's console. */
-static bool drain_console(struct logserver *server, unsigned client)
+/* Shows what CHUNK holds; false when the multiplexer is full. */
+static bool show(struct logserver *server, struct chunk *chunk)
 {
-    struct byte_ring *ring = server->client[client].console_output;
+    chunk->taken += multiplexer_add_console(&server->multiplexer, chunk->bytes + chunk->taken,
+                                            chunk->held - chunk->taken);
+    return chunk->taken == chunk->held;
+}
+
+/* The log lines that were asked for again. */
+static bool show_log(struct logserver *server)
+{
+    struct chunk *chunk = &server->log_chunk;
+    uint64_t missed = 0;
+
+    while (show(server, chunk)) {
+        uint64_t left = server->log_end - server->log_position;
+
+        if (server->log_position >= server->log_end)
+            return true;
+        chunk->taken = 0;
+        chunk->held = backlog_read(&server->kept_log, &server->log_position, &missed, chunk->bytes,
+                                   left < READ_SIZE ? left : READ_SIZE);
+    }
+    return false;
+}
+
+/* The console that the terminal belongs to: what was kept of it, then what is new. */
+static bool show_console(struct logserver *server, unsigned client, struct byte_ring *ring)
+{
+    struct chunk *chunk = &server->console[client].chunk;
+    struct backlog *kept = &server->console[client].kept;
+    uint64_t *position = &server->console[client].position, *missed = &server->console[client].missed;
+
+    if (server->shown != client && !multiplexer_end_line(&server->multiplexer))
+        return false;
+    server->shown = client;
+    while (show(server, chunk)) {
+        backlog_read(kept, position, missed, NULL, 0);
+        if (*missed != 0 && !multiplexer_add_note(&server->multiplexer, server->table->client[client].name, *missed,
+                                                  " bytes of its console are not kept; what follows is newer"))
+            return false;
+        *missed = 0;
+        chunk->taken = 0;
+        chunk->held = backlog_read(kept, position, missed, chunk->bytes, READ_SIZE);
+        if (chunk->held == 0)
+            chunk->held = ring_read(ring, chunk->bytes, READ_SIZE);
+        if (chunk->held == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Another console, which is kept or becomes lines. */
+static bool put_aside(struct logserver *server, unsigned client, struct byte_ring *ring)
+{
+    struct chunk *chunk = &server->console[client].chunk;
     char tag[CONFIG_NAME_BYTES + 8];
 
-    if (!ring)
-        return true;
-    console_tag(tag, server->client[client].name);
+    console_tag(tag, server->table->client[client].name);
     for (;;) {
-        size_t held = server->console[client].held, taken = server->console[client].taken;
-        if (taken == held) {
-            taken = 0;
-            held = ring_read(ring, server->console[client].bytes, READ_SIZE);
-            if (held == 0)
-                return true;
+        const uint8_t *rest = chunk->bytes + chunk->taken;
+        size_t length = chunk->held - chunk->taken;
+
+        if (terminal_keeps(&server->terminal)) {
+            backlog_add(&server->console[client].kept, rest, length);
+            chunk->taken = chunk->held;
+        } else {
+            chunk->taken += multiplexer_add_lines(&server->multiplexer, LOG_MAX_CLIENTS + client, tag, rest, length);
         }
-        const uint8_t *rest = server->console[client].bytes + taken;
-        if (client == server->owner)
-            taken += multiplexer_add_console(&server->multiplexer, rest, held - taken);
-        else
-            taken += multiplexer_add_lines(&server->multiplexer, LOG_MAX_CLIENTS + client, tag, rest, held - taken);
-        server->console[client].held = held;
-        server->console[client].taken = taken;
-        if (taken < held)
+        if (chunk->taken < chunk->held)
             return false;
+        chunk->taken = 0;
+        chunk->held = ring_read(ring, chunk->bytes, READ_SIZE);
+        if (chunk->held == 0)
+            return true;
     }
 }
 
-/* Consoles first: a monitor's last words about its guest belong behind what the guest has said. */
+static bool drain_console(struct logserver *server, unsigned client)
+{
+    struct byte_ring *ring = server->table->client[client].console_output;
+
+    if (!ring)
+        return true;
+    return client == server->terminal.attached ? show_console(server, client, ring) : put_aside(server, client, ring);
+}
+
+/* What init has changed in the table. */
+static void read_table(struct logserver *server)
+{
+    const struct log_table *table = server->table;
+    bool runs[LOG_MAX_CLIENTS];
+
+    for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++)
+        runs[i] = __atomic_load_n(&table->client[i].console_input, __ATOMIC_ACQUIRE) != NULL;
+    terminal_update(&server->terminal, runs);
+    uint32_t attach = __atomic_load_n(&table->attach_count, __ATOMIC_ACQUIRE);
+    if (attach != server->attach_seen)
+        terminal_attach(&server->terminal, table->attach);
+    server->attach_seen = attach;
+    uint32_t shows = __atomic_load_n(&table->show_count, __ATOMIC_ACQUIRE);
+    if (shows != server->show_seen) {
+        server->log_position = 0;
+        server->log_end = server->kept_log.written;
+    }
+    server->show_seen = shows;
+}
+
+/* Consoles first: a monitor's last words about its guest belong behind what the guest has said. And before another
+ * console takes the terminal, the one that has it gets its last words out. */
 static bool drain_all(struct logserver *server)
 {
     bool drained = true;
 
-    choose_owner(server);
+    if (!show_log(server) ||
+        (server->terminal.attached != TERMINAL_NO_ONE && !drain_console(server, server->terminal.attached)))
+        return false;
+    read_table(server);
+    if (!show_log(server))
+        return false;
     for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++)
         drained &= drain_console(server, i);
     for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++)
@@ -155,17 +232,19 @@ static bool send(struct logserver *server)
 
 static void receive(struct logserver *server)
 {
-    bool any = false;
-    uint8_t byte;
+    uint8_t byte, given[2];
 
     while (serial_receive(&server->serial, &byte)) {
-        if (!runs(server, server->owner))
+        size_t count = terminal_type(&server->terminal, byte, given);
+        unsigned client = server->terminal.attached;
+        struct byte_ring *ring = count > 0 ? server->table->client[client].console_input : NULL;
+
+        if (!ring)
             continue;
-        ring_write(server->client[server->owner].console_input, &byte, 1);
-        any = true;
+        ring_write(ring, given, count);
+        /* Not seL4_Signal: the VM may be gone, and its capability with it. */
+        seL4_NBSend(SLOT_LOG_CLIENT_NOTIFY + client, seL4_MessageInfo_new(0, 0, 0, 0));
     }
-    if (any) /* not seL4_Signal: the VM may be gone, and its capability with it */
-        seL4_NBSend(SLOT_LOG_CLIENT_NOTIFY + server->owner, seL4_MessageInfo_new(0, 0, 0, 0));
 }
 
 /* Takes what has come in, and sends as much as the port takes without waiting. */
@@ -188,8 +267,13 @@ void service_main(const struct startup *startup)
 {
     struct logserver *server = &the_server;
 
-    server->client = startup->logserver.client;
-    server->owner = NO_OWNER;
+    server->table = startup->logserver.table;
+    server->multiplexer.kept = &server->kept_log;
+    server->kept_log = (struct backlog) { .bytes = server->log_bytes, .size = KEPT_LOG_BYTES };
+    for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++)
+        server->console[i].kept = (struct backlog) { .bytes = server->console[i].bytes, .size = KEPT_CONSOLE_BYTES };
+    server->shown = TERMINAL_NO_ONE;
+    terminal_init(&server->terminal, startup->logserver.shell);
     serial_open(&server->serial, SLOT_LOG_SERIAL_PORTS);
     seL4_IRQHandler_Ack(SLOT_LOG_SERIAL_IRQ);
     for (;;) {

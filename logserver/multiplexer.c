@@ -20,20 +20,23 @@ static void put(struct multiplexer *m, const void *bytes, size_t length)
         m->output[(m->first + m->waiting++) % MULTIPLEXER_OUTPUT_BYTES] = byte[i];
 }
 
-static void put_text(struct multiplexer *m, const char *text, size_t limit)
+/* A part of a line, which is kept as well. */
+static void put_part(struct multiplexer *m, const char *text, size_t length)
 {
-    put(m, text, strnlen(text, limit));
+    put(m, text, length);
+    if (m->kept)
+        backlog_add(m->kept, text, length);
 }
 
 static void put_line(struct multiplexer *m, const char *tag, const char *text, size_t length)
 {
     if (m->mid_line)
         put(m, END_OF_LINE, sizeof END_OF_LINE - 1);
-    put(m, "[", 1);
-    put_text(m, tag, CONFIG_NAME_BYTES + 8);
-    put(m, "] ", 2);
-    put(m, text, length);
-    put(m, END_OF_LINE, sizeof END_OF_LINE - 1);
+    put_part(m, "[", 1);
+    put_part(m, tag, strnlen(tag, CONFIG_NAME_BYTES + 8));
+    put_part(m, "] ", 2);
+    put_part(m, text, length);
+    put_part(m, END_OF_LINE, sizeof END_OF_LINE - 1);
     m->mid_line = false;
 }
 
@@ -79,9 +82,21 @@ size_t multiplexer_add_console(struct multiplexer *m, const void *bytes, size_t 
     return count;
 }
 
-static size_t decimal(char digits[10], uint32_t number)
+bool multiplexer_end_line(struct multiplexer *m)
 {
-    char reversed[10];
+    if (m->mid_line && room(m) < sizeof END_OF_LINE - 1)
+        return false;
+    if (m->mid_line)
+        put(m, END_OF_LINE, sizeof END_OF_LINE - 1);
+    m->mid_line = false;
+    return true;
+}
+
+#define DIGITS_MAX 20u /* of a 64-bit number */
+
+static size_t decimal(char digits[DIGITS_MAX], uint64_t number)
+{
+    char reversed[DIGITS_MAX];
     size_t count = 0;
 
     do
@@ -92,16 +107,15 @@ static size_t decimal(char digits[10], uint32_t number)
     return count;
 }
 
-bool multiplexer_add_loss(struct multiplexer *m, const char *tag, uint32_t lost)
+bool multiplexer_add_note(struct multiplexer *m, const char *tag, uint64_t number, const char *words)
 {
-    static const char words[] = " bytes of log lost here: written faster than the terminal takes them";
-    char text[10 + sizeof words];
-    size_t digits = decimal(text, lost);
+    char text[MULTIPLEXER_LINE_BYTES];
+    size_t digits = decimal(text, number), length = strnlen(words, sizeof text - DIGITS_MAX);
 
-    if (room(m) < sizeof text + LINE_EXTRA)
+    if (room(m) < digits + length + LINE_EXTRA)
         return false;
-    memcpy(text + digits, words, sizeof words - 1);
-    put_line(m, tag, text, digits + sizeof words - 1);
+    memcpy(text + digits, words, length);
+    put_line(m, tag, text, digits + length);
     return true;
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "ipc/startup.h"
+#include "logserver/backlog.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #define MULTIPLEXER_SOURCES      (2u * LOG_MAX_CLIENTS)
 
 struct multiplexer {
+    struct backlog *kept; /* gets a copy of each line; or NULL */
     bool mid_line; /* the terminal's cursor is behind something that the guest printed */
     size_t first;  /* of the queue's waiting bytes */
     size_t waiting;
@@ -35,8 +37,11 @@ size_t multiplexer_add_lines(struct multiplexer *m, unsigned source, const char 
 /* Queues bytes of the console as they are; returns how many were taken. */
 size_t multiplexer_add_console(struct multiplexer *m, const void *bytes, size_t length);
 
-/* Queues the note that LOST bytes of a process are missing; false when the queue is full. */
-bool multiplexer_add_loss(struct multiplexer *m, const char *tag, uint32_t lost);
+/* Lets what follows begin on a line of its own; false when the queue is full. */
+bool multiplexer_end_line(struct multiplexer *m);
+
+/* Queues a note that begins with NUMBER, as a line of its own; false when the queue is full. */
+bool multiplexer_add_note(struct multiplexer *m, const char *tag, uint64_t number, const char *words);
 
 /* Takes up to LENGTH bytes for the terminal; returns how many there were. */
 size_t multiplexer_take(struct multiplexer *m, void *bytes, size_t length);

@@ -53,8 +53,8 @@ void console_init(struct console *console, struct runtime *runtime, const struct
 {
     struct machine *machine = &runtime->monitor->machine;
 
-    console->output = startup->vm.console_output;
-    console->input = startup->vm.console_input;
+    console->output = startup->console_output;
+    console->input = startup->console_input;
     console->machine = machine;
     machine->console = console;
     machine->console_write = write_bytes;

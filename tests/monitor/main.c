@@ -50,11 +50,11 @@ static void chatter(const struct startup *startup)
     char line[] = "chatter .\r\n";
 
     for (;;) {
-        if (ring_waiting(startup->vm.console_output) == 0) {
-            ring_write(startup->vm.console_output, line, sizeof line - 1);
+        if (ring_waiting(startup->console_output) == 0) {
+            ring_write(startup->console_output, line, sizeof line - 1);
             seL4_Signal(SLOT_LOG_NOTIFY);
         }
-        if (ring_read(startup->vm.console_input, &line[8], 1) == 1 && line[8] == 'q')
+        if (ring_read(startup->console_input, &line[8], 1) == 1 && line[8] == 'q')
             return;
         seL4_Yield();
     }
@@ -86,7 +86,7 @@ static void babble(const struct startup *startup)
 /* Nonsense in everything that it shares with logserver. */
 static void scribble(const struct startup *startup)
 {
-    struct byte_ring *ring[3] = { startup->log, startup->vm.console_output, startup->vm.console_input };
+    struct byte_ring *ring[3] = { startup->log, startup->console_output, startup->console_input };
     uint64_t random = read_tsc() | 1;
 
     for (unsigned round = 0; round < 300; round++) {

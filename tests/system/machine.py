@@ -39,7 +39,8 @@ def make_iso(config: str, folder: pathlib.Path, kernel: pathlib.Path = OUR_KERNE
 
 def servers() -> dict[str, pathlib.Path]:
     """The members that mkiso.sh packs for every system."""
-    return {name: ROOT / f"build/{name}.elf" for name in ("logserver", "timeserver", "vmmserver", "virtioserver")}
+    names = ("logserver", "timeserver", "dbgserver", "vmmserver", "virtioserver")
+    return {name: ROOT / f"build/{name}.elf" for name in names}
 
 
 def compile_config(config: str, folder: pathlib.Path) -> dict[str, bytes | pathlib.Path]:

@@ -114,22 +114,60 @@ static void test_a_full_queue_takes_nothing_and_loses_nothing(void **state)
     assert_int_equal(multiplexer_add_console(m, text, sizeof text), MULTIPLEXER_OUTPUT_BYTES);
     assert_int_equal(multiplexer_add_console(m, text, 1), 0);
     assert_int_equal(multiplexer_add_lines(m, 0, "a", "line\n", 5), 4); /* kept until its end can be taken */
-    assert_false(multiplexer_add_loss(m, "a", 1));
+    assert_false(multiplexer_add_note(m, "a", 1, "x"));
     assert_int_equal(multiplexer_take(m, output, sizeof output), MULTIPLEXER_OUTPUT_BYTES);
     lines(m, 0, "a", "\n");
     expect(m, "\r\n[a] line\r\n");
     free(m);
 }
 
-static void test_lost_bytes_are_told(void **state)
+static void test_notes_begin_with_their_number(void **state)
+{
+    struct multiplexer *m = fresh();
+    char words[2 * MULTIPLEXER_LINE_BYTES];
+
+    (void)state;
+    assert_true(multiplexer_add_note(m, "vmm0", UINT64_MAX, " bytes lost"));
+    assert_true(multiplexer_add_note(m, "vmm0", 0, " bytes lost"));
+    expect(m, "[vmm0] 18446744073709551615 bytes lost\r\n[vmm0] 0 bytes lost\r\n");
+    memset(words, 'x', sizeof words);
+    assert_true(multiplexer_add_note(m, "vmm0", UINT64_MAX, words)); /* cut, within its bounds */
+    free(m);
+}
+
+static void test_lines_are_kept_and_consoles_not(void **state)
+{
+    struct multiplexer *m = fresh();
+    uint8_t room[64], kept[64];
+    struct backlog backlog = { .bytes = room, .size = sizeof room };
+    uint64_t position = 0, missed = 0;
+
+    (void)state;
+    m->kept = &backlog;
+    lines(m, 0, "init", "one\n");
+    console(m, "a guest's prompt");
+    lines(m, 0, "init", "two\n");
+    assert_int_equal(backlog_read(&backlog, &position, &missed, kept, sizeof kept), 24);
+    assert_memory_equal(kept, "[init] one\r\n[init] two\r\n", 24);
+    free(m);
+}
+
+static void test_a_line_can_be_ended(void **state)
 {
     struct multiplexer *m = fresh();
 
     (void)state;
-    assert_true(multiplexer_add_loss(m, "vmm0", 4294967295u));
-    assert_true(multiplexer_add_loss(m, "vmm0", 0));
-    expect(m, "[vmm0] 4294967295 bytes of log lost here: written faster than the terminal takes them\r\n"
-              "[vmm0] 0 bytes of log lost here: written faster than the terminal takes them\r\n");
+    assert_true(multiplexer_end_line(m));
+    console(m, "~ # ");
+    assert_true(multiplexer_end_line(m));
+    assert_true(multiplexer_end_line(m));
+    console(m, "x\r\n");
+    assert_true(multiplexer_end_line(m));
+    expect(m, "~ # \r\nx\r\n");
+    console(m, "y");
+    while (multiplexer_add_console(m, "y", 1) == 1)
+        ;
+    assert_false(multiplexer_end_line(m));
     free(m);
 }
 
@@ -186,7 +224,9 @@ int main(void)
         cmocka_unit_test(test_a_process_cannot_send_terminal_commands),
         cmocka_unit_test(test_a_line_without_end_is_broken),
         cmocka_unit_test(test_a_full_queue_takes_nothing_and_loses_nothing),
-        cmocka_unit_test(test_lost_bytes_are_told),
+        cmocka_unit_test(test_notes_begin_with_their_number),
+        cmocka_unit_test(test_lines_are_kept_and_consoles_not),
+        cmocka_unit_test(test_a_line_can_be_ended),
         cmocka_unit_test(test_a_tag_without_end_and_the_longest_line_fit),
         cmocka_unit_test(test_the_queue_wraps_without_changing_a_byte),
     };

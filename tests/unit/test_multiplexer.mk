@@ -1,1 +1,1 @@
-$(eval $(call unit_test,test_multiplexer,logserver/multiplexer.c))
+$(eval $(call unit_test,test_multiplexer,logserver/multiplexer.c logserver/backlog.c))
