@@ -123,7 +123,7 @@ def test_bad_vms_are_refused_and_a_good_one_runs(tmp_path, kernel):
     text = tmp_path / "text"
     text.write_text("this is no kernel\n" * 100)
     config = (vm("no-kernel") + vm("no-initrd", initrd=str(text)) + vm("greedy", memory="64 GiB") + vm("damaged")
-              + vm("not-a-kernel", kernel=str(text)) + vm("good"))
+              + vm("good") + vm("not-a-kernel", kernel=str(text)))
     members = all_members(config, tmp_path)
     binary = bytearray(members[config_compiler.MEMBER])
     record = config_compiler.VM_RECORD.size
@@ -145,9 +145,9 @@ def test_bad_vms_are_refused_and_a_good_one_runs(tmp_path, kernel):
         machine.expect(r'VM 3 "\?" not started: its name is .* not plain text')
         machine.expect(IDLE)
         transcript = machine.transcript
-        assert 'VM 4 "not-a-kernel" cannot run' in transcript
+        assert 'VM 5 "not-a-kernel" cannot run' in transcript
         assert "poweroff guest: poweroff" in transcript
-        assert 'VM 5 "good" powered off' in transcript
+        assert 'VM 4 "good" powered off' in transcript
         last = transcript.rfind("[init] memory:")
         assert f"{before[0]} bytes free, {before[1]} slots free" in transcript[last:]
 
