@@ -47,12 +47,16 @@ PROGRAM svm_guest_always_exits
     monitor
     mwait
     movq %rax, %cr4
-    invd
     rdmsr
     outb %al, $0x80
     inb $0x80, %al
     vmmcall
 END svm_guest_always_exits
+
+PROGRAM svm_guest_invd
+    invd
+    vmmcall
+END svm_guest_invd
 
 PROGRAM svm_guest_skinit
     .byte 0x0f, 0x01, 0xde

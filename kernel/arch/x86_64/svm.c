@@ -5,6 +5,8 @@
 #include <arch/x86_64/memory.h>
 #include <arch/x86_64/svm_vmcb.h>
 #include <arch/x86_64/x86.h>
+#include <lib/string.h>
+#include <object/vcpu_object.h>
 #include <sel4/beaml4.h>
 
 #define LEAF_FEATURES 0x80000001u
@@ -19,6 +21,9 @@
 /* Each CPU needs one for what VMRUN saves, and one for what VMSAVE does. */
 static uint8_t host_save_areas[CONFIG_MAX_NUM_NODES][4096] __attribute__((section(".bss.pages"), aligned(4096)));
 static struct vmcb host_states[CONFIG_MAX_NUM_NODES] __attribute__((section(".bss.pages"), aligned(4096)));
+
+/* Each CPU's copy of the save area that it enters with. */
+static uint8_t guest_states[CONFIG_MAX_NUM_NODES][VMCB_SAVE_AREA_BYTES];
 
 /* The fewest of all CPUs. */
 static unsigned asid_count;
@@ -39,6 +44,16 @@ void svm_set_host_bases(const struct cpu *cpu, uint64_t fs_base, uint64_t user_g
 
     state->fs.base = fs_base;
     state->kernel_gs_base = user_gs_base;
+}
+
+void svm_keep_guest_state(const struct cpu *cpu, const struct vcpu *vcpu)
+{
+    memcpy(guest_states[cpu->index], (const char *)vcpu->control_block + VMCB_ES, VMCB_SAVE_AREA_BYTES);
+}
+
+void svm_restore_guest_state(const struct cpu *cpu, struct vcpu *vcpu)
+{
+    memcpy((char *)vcpu->control_block + VMCB_ES, guest_states[cpu->index], VMCB_SAVE_AREA_BYTES);
 }
 
 bool svm_present(void)

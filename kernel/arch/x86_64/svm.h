@@ -21,6 +21,10 @@ unsigned svm_asid_count(void);
 /* Physical address of the state that a guest's run leaves to be loaded again: FS, GS, TR, LDTR, system call registers. */
 uint64_t svm_host_state(const struct cpu *cpu);
 
+/* What a guest's registers are, kept by the CPU for the time of an entry that may fail; and brought back if it has. */
+void svm_keep_guest_state(const struct cpu *cpu, const struct vcpu *vcpu);
+void svm_restore_guest_state(const struct cpu *cpu, struct vcpu *vcpu);
+
 /* The bases of FS and of the user's GS in that state. */
 void svm_set_host_bases(const struct cpu *cpu, uint64_t fs_base, uint64_t user_gs_base);
 

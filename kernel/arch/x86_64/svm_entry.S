@@ -13,7 +13,8 @@ svm_save_host:
 
 /* void svm_enter(uint64_t *registers, uint64_t guest, uint64_t host): registers in the order of seL4_VCPUContext, of which
  * rax is in the guest's VMCB. From CLGI to STGI nothing interrupts; but physical interrupts end the guest's run only
- * where RFLAGS.IF was set when it began (APM 2 15.21.1). */
+ * where RFLAGS.IF was set when it began (APM 2 15.21.1). QEMU's TCG would take STI's shadow along into the guest: VMLOAD
+ * uses it up. */
     .balign 16
     .globl svm_enter
 svm_enter:
@@ -35,8 +36,8 @@ svm_enter:
     movq 112(%rdi), %r15
     movq 40(%rdi), %rdi
     clgi
-    vmload %rax
     sti
+    vmload %rax
     vmrun %rax
     cli
 

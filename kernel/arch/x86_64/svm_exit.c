@@ -73,6 +73,17 @@ static void keep_interrupted_event(struct vmcb *vmcb)
         vmcb->event_injection = vmcb->exit_interrupted_event;
 }
 
+/* An entry has failed. Where it is the registers that were refused, QEMU's TCG leaves the kernel's own in the VMCB. */
+static _Noreturn void refuse(struct cpu *cpu, struct vcpu *vcpu, struct vmcb *vmcb)
+{
+    if (vcpu->svm.unproven)
+        svm_restore_guest_state(cpu, vcpu);
+    vmcb->exit_code = SVM_EXIT_INVALID; /* there are processors that set half of it */
+    vmcb->exit_interrupted_event = cpu->current->context.r9; /* the guest has not got its event */
+    vmcb->event_injection = 0;
+    answer(cpu, vcpu, vmcb);
+}
+
 void trap_svm_exit(void)
 {
     struct cpu *cpu = cpu_self();
@@ -81,12 +92,10 @@ void trap_svm_exit(void)
 
     /* QEMU's TCG does not intercept XSETBV. */
     fpu_restore_features();
+    if ((uint32_t)vmcb->exit_code == (uint32_t)SVM_EXIT_INVALID)
+        refuse(cpu, vcpu, vmcb);
     vcpu->registers[0] = vmcb->rax;
-    if ((uint32_t)vmcb->exit_code == (uint32_t)SVM_EXIT_INVALID) {
-        vmcb->exit_code = SVM_EXIT_INVALID; /* there are processors that set half of it */
-        vmcb->exit_interrupted_event = vmcb->event_injection; /* the guest has not got it */
-        answer(cpu, vcpu, vmcb);
-    }
+    vcpu->svm.unproven = false;
     vmcb->event_injection = 0;
 
     switch (vmcb->exit_code) {

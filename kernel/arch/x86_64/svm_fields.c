@@ -125,6 +125,7 @@ static bool is_address(uint64_t field)
 
 static void write_field(struct vcpu *vcpu, const struct field_rule *rule, uint64_t field, uint64_t value)
 {
+    vcpu->svm.unproven = true;
     if (field == VMCB_INTERCEPT_EXCEPTIONS)
         vcpu->svm.exceptions = (uint32_t)value;
     if (governs_translation(field))
@@ -204,6 +205,7 @@ void svm_init_vmcb(struct cpu *cpu, struct vcpu *vcpu)
     struct vmcb *vmcb = vcpu_vmcb(vcpu);
 
     (void)cpu;
+    vcpu->svm.unproven = true;
     vmcb->intercept_cr = INTERCEPT_CR_NEEDED;
     vmcb->intercept_exceptions = SVM_EXCEPTIONS_KEPT;
     vmcb->intercept_1 = INTERCEPT_1_NEEDED;

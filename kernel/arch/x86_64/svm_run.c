@@ -49,6 +49,8 @@ void svm_run(struct cpu *cpu, struct tcb *thread, struct vcpu *vcpu)
     if (cpu->arch.fpu_owner != &vcpu->fpu)
         fpu_use(&cpu->arch, &vcpu->fpu);
     debug_registers_use(cpu, vcpu);
+    if (vcpu->svm.unproven)
+        svm_keep_guest_state(cpu, vcpu);
     svm_set_host_bases(cpu, cpu->arch.loaded_fs_base, cpu->arch.loaded_gs_base);
     svm_enter(vcpu->registers, kernel_to_physical(vmcb), svm_host_state(cpu));
 }

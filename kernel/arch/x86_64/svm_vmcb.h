@@ -47,6 +47,9 @@ struct vmcb {
     uint8_t reserved_670[0x1000 - 0x670];
 };
 
+/* From VMCB_ES on, as far as the kernel knows it. */
+#define VMCB_SAVE_AREA_BYTES (offsetof(struct vmcb, reserved_670) - VMCB_ES)
+
 static_assert(sizeof(struct vmcb) == 4096, "one page");
 static_assert(offsetof(struct vmcb, pause_threshold) == VMCB_PAUSE_THRESHOLD, "APM 2 table B-1");
 static_assert(offsetof(struct vmcb, virtual_interrupt) == VMCB_VIRTUAL_INTERRUPT, "APM 2 table B-1");
