@@ -127,7 +127,7 @@ struct vcpu_exit {
             uint16_t port;
             uint8_t size; /* bytes */
             bool in, string, repeated;
-            uint8_t address_size; /* string: 2, 4 or 8 */
+            uint8_t address_size; /* string: 2, 4 or 8; 0: not known */
             uint8_t segment;      /* string OUT: enum vcpu_segment */
         } io;
         struct {

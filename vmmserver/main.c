@@ -6,32 +6,41 @@
 
 #include <stdlib.h>
 
-#define REPORT_TRIES            300u
-#define REPORT_TRIES_PER_SECOND 100u
+#define READER_TRIES            500u
+#define READER_TRIES_PER_SECOND 100u
 
 static void before_waiting(void *context)
 {
     console_flush(context);
 }
 
-/* Those requests are the last that a monitor makes: init destroys it. */
-static _Noreturn void end(enum hypervisor_operation operation)
+/* Lets logserver read: until RING holds at most so many bytes, but not for ever. */
+static void wait_for_reader(const struct startup *startup, const struct byte_ring *ring, size_t bytes)
 {
+    seL4_Word bits;
+
+    for (unsigned tries = 0; tries < READER_TRIES && ring && ring_waiting(ring) > bytes; tries++) {
+        if (time_arm(SLOT_TIME, __builtin_ia32_rdtsc() + startup->tsc_hz / READER_TRIES_PER_SECOND) != TIME_OK)
+            break;
+        seL4_Wait(SLOT_NOTIFICATION, &bits);
+    }
+}
+
+/* Those requests are the last that a monitor makes: init destroys it, and with it what nobody has read. */
+static _Noreturn void end(const struct startup *startup, enum hypervisor_operation operation)
+{
+    wait_for_reader(startup, startup->console_output, 0);
+    wait_for_reader(startup, startup->log, 0);
     hypervisor_call(SLOT_HYPERVISOR, operation);
     panic("init lets a VM that has ended live on");
 }
 
-/* A report is longer than the log's ring: waits for logserver where that is getting full, but not for ever. */
+/* A report is longer than the log's ring. */
 static void report_line(void *context, const char *text)
 {
     const struct startup *startup = context;
-    seL4_Word bits;
 
-    for (unsigned tries = 0; tries < REPORT_TRIES && ring_waiting(startup->log) > RING_BYTES / 2; tries++) {
-        if (time_arm(SLOT_TIME, __builtin_ia32_rdtsc() + startup->tsc_hz / REPORT_TRIES_PER_SECOND) != TIME_OK)
-            break;
-        seL4_Wait(SLOT_NOTIFICATION, &bits);
-    }
+    wait_for_reader(startup, startup->log, RING_BYTES / 2);
     log_printf("%s", text);
 }
 
@@ -44,7 +53,7 @@ static _Noreturn void report_crash(struct vm *vm)
     trace_write_registers(&vm->monitor.vcpu, report_line, context);
     report_line(context, "its last exits:");
     trace_write_exits(&vm->monitor.trace, report_line, context);
-    end(HV_VM_CRASHED);
+    end(vm->startup, HV_VM_CRASHED);
 }
 
 void service_main(const struct startup *startup)
@@ -55,7 +64,7 @@ void service_main(const struct startup *startup)
 
     if (problem) {
         log_printf("VM %u \"%s\" refused: %s", startup->vm.vm_index, startup->vm.config->name, problem);
-        end(HV_VM_REFUSED);
+        end(startup, HV_VM_REFUSED);
     }
     vm->runtime.before_waiting = before_waiting;
     vm->runtime.context = &vm->console;
@@ -67,5 +76,6 @@ void service_main(const struct startup *startup)
     trace_write_counts(&vm->monitor.trace, report_line, (void *)startup);
     if (how == RUNTIME_CRASHED)
         report_crash(vm);
-    end(how == RUNTIME_MACHINE_ENDED && vm->monitor.machine.end == MACHINE_RESET ? HV_VM_REBOOT : HV_VM_POWERED_OFF);
+    bool reboots = how == RUNTIME_MACHINE_ENDED && vm->monitor.machine.end == MACHINE_RESET;
+    end(startup, reboots ? HV_VM_REBOOT : HV_VM_POWERED_OFF);
 }

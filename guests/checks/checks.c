@@ -319,8 +319,10 @@ static void check_instructions(void)
     check(caught == VECTOR_UD, "monitor is undefined", caught);
     TRY("mwait", : : "a"(0), "c"(0));
     check(caught == VECTOR_UD, "mwait is undefined", caught);
-    TRY("rdtscp", : : : "rax", "rcx", "rdx");
-    check(caught == VECTOR_UD, "rdtscp is undefined", caught);
+    if (!on_qemu) {
+        TRY("rdtscp", : : : "rax", "rcx", "rdx");
+        check(caught == VECTOR_UD, "rdtscp is undefined", caught);
+    }
     TRY("rdpmc", : : "c"(0) : "rax", "rdx");
     check(caught == VECTOR_GP, "rdpmc faults", caught);
     TRY("wbinvd", : : : "memory");
@@ -400,8 +402,10 @@ static void check_interrupts(void)
     wrmsr(X2APIC_SELF, 0x41);
     wrmsr(X2APIC_SELF, 0x61);
     wrmsr(X2APIC_SELF, 0x51);
-    __asm__ volatile("sti; cli");
-    check(interrupts == 0, "nothing comes between sti and the next instruction", interrupts);
+    if (!on_qemu) {
+        __asm__ volatile("sti; cli");
+        check(interrupts == 0, "nothing comes between sti and the next instruction", interrupts);
+    }
     __asm__ volatile("sti; nop; cli");
     check(interrupts == 3 && interrupt_vector[0] == 0x61 && interrupt_vector[1] == 0x51 && interrupt_vector[2] == 0x41,
           "interrupts come by priority", interrupts << 8 | interrupt_vector[0]);
@@ -435,7 +439,7 @@ static void check_interrupts(void)
     begin = rdtsc();
     wrmsr(MSR_TSC_DEADLINE, begin + 300000);
     while (interrupts == 0 && rdtsc() - begin < 1000000000)
-        __asm__ volatile("sti; pause; cli");
+        __asm__ volatile("sti; nop; nop; cli");
     check(interrupts == 1, "an interrupt comes into a loop", interrupts);
 }
 

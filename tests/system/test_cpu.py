@@ -12,8 +12,8 @@ ENDS = {
     "p": r"its page tables lead to guest physical address d0000[0-9a-f]{3}, where it has no memory",
     "v": r"a read at guest physical address d0000000, where it has no memory: the monitor cannot carry out this instruction"
          r" on device memory \(0f 10 0[0-9a-f]",
-    "s": r"a write at guest physical address fec00[0-9a-f]{3}, where it has no memory: the instruction does not access that"
-         r" address \(0f 0b",
+    "s": r"a write at guest physical address fec00[0-9a-f]{3}, where it has no memory: the monitor cannot carry out this"
+         r" instruction on device memory \(0f 0b",
     "t": r"triple fault",
 }
 

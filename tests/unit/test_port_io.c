@@ -147,6 +147,21 @@ static void test_outs_and_ins_move_memory(void **state)
     assert_int_equal(value[VCPU_RCX], 9);
 }
 
+static void test_an_address_size_that_is_not_known_is_that_of_the_code(void **state)
+{
+    struct guest_fixture *guest = *state;
+    struct vcpu_exit exit = string_io(false, 1, true);
+
+    exit.io.address_size = 0;
+    guest->ram[GUEST_DATA] = 0x77;
+    guest->cpu.vcpu.value[VCPU_RSI] = KERNEL_BASE + GUEST_DATA;
+    guest->cpu.vcpu.value[VCPU_RCX] = 1;
+    assert_int_equal(perform(guest, &exit), PORT_IO_DONE);
+    assert_int_equal(port.accesses, 1);
+    assert_int_equal(port.access[0].value, 0x77);
+    assert_int_equal(guest->cpu.vcpu.value[VCPU_RCX], 0);
+}
+
 static void test_a_long_repetition_is_left_and_resumed(void **state)
 {
     struct guest_fixture *guest = *state;
@@ -222,6 +237,7 @@ int main(void)
         CASE(test_in_changes_the_part_of_rax_that_it_reads),
         CASE(test_a_port_without_a_device_reads_as_ones),
         CASE(test_outs_and_ins_move_memory),
+        CASE(test_an_address_size_that_is_not_known_is_that_of_the_code),
         CASE(test_a_long_repetition_is_left_and_resumed),
         CASE(test_a_page_fault_stops_a_repetition_where_it_is),
         CASE(test_a_memory_operand_behind_broken_page_tables_ends_it),
