@@ -48,4 +48,3 @@ def test_a_guest_that_cannot_go_on_is_stopped_with_its_cause_and_the_others_run(
             assert re.search(rf"\[vmm{number}\] its last exits:", machine.transcript)
             assert f'VM {number} "end-{letter}" crashed; it stays off' in machine.transcript
         assert re.search(r'VM 5 "good" powered off', machine.transcript)
-        assert machine.transcript.count("checks done") == len(ENDS) + 1
