@@ -9,7 +9,6 @@
 #include <sel4/beaml4.h>
 #include <sel4/vmcb.h>
 #include <stdio.h>
-#include <string.h>
 
 #define EXITS 10000u
 
@@ -23,8 +22,6 @@ struct reasons {
 
 static const struct reasons vtx_reasons = { VMX_REASON_CPUID, VMX_REASON_IO };
 static const struct reasons svm_reasons = { SVM_EXIT_CPUID, SVM_EXIT_IO };
-
-extern const char guest_cpuid_loop[], guest_cpuid_loop_end[], guest_out_loop[], guest_out_loop_end[];
 
 static struct env environment;
 
@@ -158,51 +155,37 @@ static void measure_answered_by_writing_registers(struct guest *g, seL4_Word rea
 #define GUEST_LSTAR 0xffffffff81800000
 #define GUEST_FMASK 0x257fd5
 
-static void load_vtx(struct guest *g, const char *start, const char *end)
+static void set_system_call_registers(struct guest *g)
 {
     struct env *e = g->env;
 
-    guest_load(g, GUEST_LONG, start, end);
-    EXPECT_OK(seL4_X86_VCPU_WriteMSR(g->vcpu, 0xc0000081, GUEST_STAR).error);
-    EXPECT_OK(seL4_X86_VCPU_WriteMSR(g->vcpu, 0xc0000082, GUEST_LSTAR).error);
-    EXPECT_OK(seL4_X86_VCPU_WriteMSR(g->vcpu, 0xc0000084, GUEST_FMASK).error);
-}
-
-/* In 32-bit protected mode; the programs are the same code there. */
-static void load_svm(struct guest *g, const char *start, const char *end)
-{
-    struct env *e = g->env;
-    const seL4_Word words[] = {
-        VMCB_CS + VMCB_LIMIT, 0xffffffff, VMCB_CS + VMCB_ATTRIBUTES, 0xc9b,
-        VMCB_SS + VMCB_LIMIT, 0xffffffff, VMCB_SS + VMCB_ATTRIBUTES, 0xc93,
-        VMCB_CR0, 0x11, VMCB_RFLAGS, 2, VMCB_RSP, GUEST_STACK, VMCB_DR7, 0x400, VMCB_DR6, 0xffff0ff0,
-        VMCB_PAT, 0x0007040600070406, VMCB_STAR, GUEST_STAR, VMCB_LSTAR, GUEST_LSTAR, VMCB_FMASK, GUEST_FMASK,
-        VMCB_INTERCEPT_1, SVM_INTERCEPT_CPUID,
-    };
-
-    memcpy(g->memory + GUEST_CODE, start, (size_t)(end - start));
-    EXPECT_OK(sel4_vcpu_write_vmcb(g->vcpu, sizeof words / sizeof *words, words));
-    g->rip = GUEST_CODE;
+    if (e->has_svm) {
+        guest_write(g, VMCB_STAR, GUEST_STAR);
+        guest_write(g, VMCB_LSTAR, GUEST_LSTAR);
+        guest_write(g, VMCB_FMASK, GUEST_FMASK);
+    } else {
+        EXPECT_OK(seL4_X86_VCPU_WriteMSR(g->vcpu, 0xc0000081, GUEST_STAR).error);
+        EXPECT_OK(seL4_X86_VCPU_WriteMSR(g->vcpu, 0xc0000082, GUEST_LSTAR).error);
+        EXPECT_OK(seL4_X86_VCPU_WriteMSR(g->vcpu, 0xc0000084, GUEST_FMASK).error);
+    }
 }
 
 static void run(struct env *e)
 {
-    bool is_svm = kernel_has(e, SEL4_BEAML4_SVM);
-    void (*load)(struct guest *, const char *, const char *) = is_svm ? load_svm : load_vtx;
-    const struct reasons *reasons = is_svm ? &svm_reasons : &vtx_reasons;
+    const struct reasons *reasons = e->has_svm ? &svm_reasons : &vtx_reasons;
 
-    e->has_vtx = true; /* or AMD-V: new_guest goes by it */
     /* As monitors are: compiled without vector registers, which then stay the guest's. */
     EXPECT_OK(seL4_TCB_SetFlags(seL4_CapInitThreadTCB, 0, seL4_TCBFlag_fpuDisabled).error);
     struct guest g = new_guest(e, seL4_CapInitThreadTCB, 0);
+    set_system_call_registers(&g);
 
-    load(&g, guest_cpuid_loop, guest_cpuid_loop_end);
+    GUEST_LOAD(&g, GUEST_LONG, guest_cpuid_loop);
     if (kernel_has(e, SEL4_BEAML4_VMENTER_REGISTERS))
         measure_answered(&g, reasons->cpuid);
     else
         measure_answered_by_writing_registers(&g, reasons->cpuid);
     measure_skipped(&g, "cpuid-skip", reasons->cpuid, CPUID_BYTES);
-    load(&g, guest_out_loop, guest_out_loop_end);
+    GUEST_LOAD(&g, GUEST_LONG, guest_out_loop);
     measure_skipped(&g, "out", reasons->port, OUT_BYTES);
 }
 
@@ -211,11 +194,15 @@ void root_main(const seL4_BootInfo *bootinfo)
     struct env *e = &environment;
 
     *e = (struct env) { .bootinfo = bootinfo, .first_slot = bootinfo->empty.start, .next_slot = bootinfo->empty.start };
+    e->is_ours = sel4_bootinfo_find(bootinfo, SEL4_BOOTINFO_HEADER_BEAML4) != NULL;
+    e->has_svm = kernel_has(e, SEL4_BEAML4_SVM);
+    e->has_vtx = !e->has_svm && (!e->is_ours || kernel_has(e, SEL4_BEAML4_VTX));
+    e->has_vcpu = e->has_svm || e->has_vtx;
     choose_memory(e);
     if (setjmp(e->back) == 0)
         run(e);
     else
-        note("%s:%d: %s", e->file, e->line, e->message);
+        note("not measured: %s (%s:%d)", e->message, e->file ? e->file : "skipped", e->line);
     seL4_DebugPutString("# done\n");
     for (;;)
         seL4_DebugHalt();
