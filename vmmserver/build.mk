@@ -1,2 +1,2 @@
-$(eval $(call user_program,vmmserver,$(sort $(wildcard vmmserver/*.c)) $(sort $(wildcard vmm/devices/*.c)), \
+$(eval $(call user_program,vmmserver,$(sort $(wildcard vmmserver/*.c)) $(VMM_DEVICES), \
 	vmm zydis algorithms ipc runtime,runtime/service.ld))
