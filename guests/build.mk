@@ -14,7 +14,7 @@ define c_guest
 PROGRAMS += build/guests/$(1).elf
 build/guests/$(1).elf: $(wildcard guests/$(1)/*.c guests/$(1)/*.S) guests/pvh.ld
 	@mkdir -p $$(@D)
-	$$(CC) $$(GUEST_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,guests/pvh.ld -o $$@ \
+	$$(CC) $$(GUEST_CFLAGS) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,guests/pvh.ld -o $$@ \
 		$(wildcard guests/$(1)/*.c guests/$(1)/*.S)
 endef
 
