@@ -72,6 +72,26 @@ static void notify(struct runtime *runtime, uint64_t bits)
     }
 }
 
+/* A guest's timer that is due all the time would leave it no time to run, and others little. So wake-ups are rationed to
+ * that many a second, of which a few may come at once; what is late then is the guest's own doing. */
+#define WAKE_UPS_PER_SECOND 2000u
+#define WAKE_UPS_AT_ONCE    8u
+
+static void count_wake_up(struct runtime *runtime, uint64_t now)
+{
+    uint64_t interval = runtime->monitor->machine.tsc_hz / WAKE_UPS_PER_SECOND;
+
+    runtime->rationed = (runtime->rationed > now ? runtime->rationed : now) + interval;
+}
+
+static uint64_t rationed(const struct runtime *runtime, uint64_t deadline)
+{
+    uint64_t advance = runtime->monitor->machine.tsc_hz / WAKE_UPS_PER_SECOND * WAKE_UPS_AT_ONCE;
+    uint64_t earliest = runtime->rationed > advance ? runtime->rationed - advance : 0;
+
+    return deadline > earliest ? deadline : earliest;
+}
+
 /* Timers that are due run; for the next one timeserver is asked, but only where it does not wake us earlier anyway: an
  * early wake-up costs less than a call for each deadline that moves away. */
 static void run_timers(struct runtime *runtime)
@@ -84,10 +104,11 @@ static void run_timers(struct runtime *runtime)
     uint64_t now = machine->now();
     if (deadline <= now) {
         timers_run(&machine->timers, now);
-        if (!timers_next(&machine->timers, &deadline) || deadline >= runtime->armed)
+        if (!timers_next(&machine->timers, &deadline))
             return;
     }
-    if (time_arm(runtime->time, deadline) == TIME_OK)
+    deadline = rationed(runtime, deadline);
+    if (deadline < runtime->armed && time_arm(runtime->time, deadline) == TIME_OK)
         runtime->armed = deadline;
 }
 
@@ -96,8 +117,11 @@ static void handle_notification(struct runtime *runtime, uint64_t bits)
     struct machine *machine = &runtime->monitor->machine;
 
     if (bits & NOTIFY_TIMER) {
+        uint64_t now = machine->now();
+
         runtime->armed = UINT64_MAX;
-        timers_run(&machine->timers, machine->now());
+        count_wake_up(runtime, now);
+        timers_run(&machine->timers, now);
     }
     notify(runtime, bits);
 }

@@ -37,6 +37,7 @@ struct runtime {
     seL4_CPtr notification, time; /* the one bound to this thread; timeserver */
     struct task *tasks;
     uint64_t armed;      /* the deadline that timeserver knows, UINT64_MAX: none */
+    uint64_t rationed;   /* to when the wake-ups that there were would be spread out evenly */
     bool stopped;        /* somebody wants the loop to end */
     void (*before_waiting)(void *context); /* NULL or what to do before the thread sleeps for long */
     void *context;

@@ -443,6 +443,22 @@ static void check_interrupts(void)
     check(interrupts == 1, "an interrupt comes into a loop", interrupts);
 }
 
+/* A timer that is due all the time must not keep the guest from running, nor the monitor from everything else. */
+static void check_flood(void)
+{
+    volatile unsigned work = 0;
+
+    interrupts = 0;
+    wrmsr(X2APIC_DIVIDE, 0xb);
+    wrmsr(X2APIC_TIMER, 0x73 | 1 << 17); /* periodic */
+    wrmsr(X2APIC_INITIAL, 1);
+    while (work < 300000)
+        work++;
+    __asm__ volatile("sti; nop; nop; cli");
+    wrmsr(X2APIC_INITIAL, 0);
+    check(interrupts >= 1, "a flood of timer interrupts leaves time to run", interrupts);
+}
+
 /* Ends that the monitor has to notice. */
 static void end(char how)
 {
@@ -484,6 +500,7 @@ void guest_main(const char *cmdline)
     check_ports();
     check_memory();
     check_single_step();
+    check_flood();
     print("checks done\r\n");
     end(cmdline[0]);
 }
