@@ -39,16 +39,17 @@ const char *emulate_result_text(enum emulate_result result)
     return "?";
 }
 
+/* A guest outside of long mode that sets the bit for 64-bit code, which has no meaning there, deceives itself. */
 static enum code_mode code_mode(struct vcpu *vcpu)
 {
     if (vcpu_get(vcpu, VCPU_RIP) >> 32 != 0)
         return CODE_64;
 
     uint64_t access = vcpu_get(vcpu, VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS));
+    if (access & ACCESS_LONG)
+        return CODE_64;
     if (!(vcpu_get(vcpu, VCPU_CR0) & CR0_PE))
         return CODE_REAL;
-    if ((access & ACCESS_LONG) && (vcpu_get(vcpu, VCPU_EFER) & EFER_LMA))
-        return CODE_64;
     return access & ACCESS_DB ? CODE_32 : CODE_16;
 }
 

@@ -221,6 +221,7 @@ static void test_an_access_that_cannot_be_carried_out_ends_the_guest_with_its_by
     struct fixture *f = *state;
     const struct vcpu_exit exit = { .kind = VCPU_EXIT_MEMORY, .guest_physical = 0xd0000000, .memory = { .read = true } };
 
+    f->monitor.vcpu.value[VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS)] = 0xc09b;
     f->monitor.vcpu.value[VCPU_CR0] = CR0_PE; /* no paging: the code is where rip says */
     f->monitor.vcpu.value[VCPU_EFER] = 0;
     f->monitor.vcpu.value[VCPU_RIP] = 0x1000;

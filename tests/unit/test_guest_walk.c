@@ -42,6 +42,12 @@ static void assert_faults(struct guest_fixture *guest, uint64_t address, enum wa
     assert_int_equal(error, expected);
 }
 
+/* Code that is not 64-bit: then registers say how the guest pages. */
+static void leave_64_bit_code(struct guest_fixture *guest)
+{
+    guest->cpu.vcpu.value[VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS)] = 0xc09b;
+}
+
 static uint64_t *table(struct guest_fixture *guest, uint64_t physical)
 {
     return (uint64_t *)(guest->ram + physical);
@@ -176,12 +182,35 @@ static void test_a_structure_that_contains_itself_ends_after_four_levels(void **
     assert_int_equal(physical, GUEST_TABLES + 0x123);
 }
 
+static void test_compatibility_mode_has_the_page_tables_of_long_mode(void **state)
+{
+    struct guest_fixture *guest = *state;
+
+    leave_64_bit_code(guest);
+    assert_maps(guest, 0x8abc, 0x8abc);
+}
+
+static void test_64_bit_code_needs_no_other_register_than_cr3(void **state)
+{
+    struct guest_fixture *guest = *state;
+
+    guest->cpu.vcpu.valid[0] &= ~(VCPU_MASK_BIT(VCPU_CR0) | VCPU_MASK_BIT(VCPU_CR4) | VCPU_MASK_BIT(VCPU_EFER));
+    guest->cpu.vcpu.value[VCPU_RIP] = 0x6000;
+    struct walk_context context;
+    uint64_t physical;
+    uint32_t error;
+    walk_begin(&context, &guest->cpu.vcpu, &guest->memory);
+    assert_int_equal(walk_address(&context, 0x8abc, WALK_PRESENT, &physical, &error), WALK_OK);
+    assert_int_equal(guest->cpu.reads, 0);
+}
+
 static void test_five_levels_are_refused(void **state)
 {
     struct guest_fixture *guest = *state;
     uint64_t physical;
     uint32_t error;
 
+    leave_64_bit_code(guest);
     guest->cpu.vcpu.value[VCPU_CR4] |= CR4_LA57;
     assert_int_equal(walk(guest, 0, WALK_READ, &physical, &error), WALK_UNSUPPORTED);
 }
@@ -190,6 +219,7 @@ static void test_without_paging_addresses_are_physical_and_have_32_bits(void **s
 {
     struct guest_fixture *guest = *state;
 
+    leave_64_bit_code(guest);
     guest->cpu.vcpu.value[VCPU_CR0] = CR0_PE;
     assert_maps(guest, 0xfee00030, 0xfee00030);
     assert_maps(guest, UINT64_C(0x1fee00030), 0xfee00030);
@@ -200,6 +230,7 @@ static void test_two_levels(void **state)
     struct guest_fixture *guest = *state;
     uint32_t *directory = (uint32_t *)(guest->ram + 0xc000), *pages = (uint32_t *)(guest->ram + 0xd000);
 
+    leave_64_bit_code(guest);
     guest->cpu.vcpu.value[VCPU_CR4] = 0;
     guest->cpu.vcpu.value[VCPU_EFER] = 0;
     guest->cpu.vcpu.value[VCPU_CR3] = 0xc000;
@@ -218,6 +249,7 @@ static void test_physical_address_extension(void **state)
     struct guest_fixture *guest = *state;
     uint64_t *directory = table(guest, 0xc000), *pages = table(guest, 0xd000);
 
+    leave_64_bit_code(guest);
     guest->cpu.vcpu.value[VCPU_EFER] = 0;
     guest->cpu.vcpu.value[VCPU_PDPTE3] = 0xc000 | P;
     directory[1] = 0xd000 | RW | P;
@@ -284,6 +316,8 @@ int main(void)
         CASE(test_addresses_that_are_not_canonical_are_not_walked),
         CASE(test_paging_structures_outside_of_memory_are_not_read),
         CASE(test_a_structure_that_contains_itself_ends_after_four_levels),
+        CASE(test_compatibility_mode_has_the_page_tables_of_long_mode),
+        CASE(test_64_bit_code_needs_no_other_register_than_cr3),
         CASE(test_five_levels_are_refused),
         CASE(test_without_paging_addresses_are_physical_and_have_32_bits),
         CASE(test_two_levels),
