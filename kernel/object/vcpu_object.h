@@ -19,6 +19,7 @@ struct svm_vcpu {
     uint32_t exceptions; /* bitmap of exceptions that the owner wants to hear of */
     unsigned asid_cpu;   /* the CPU, and its round of ASIDs, by which the one in the VMCB was given */
     uint64_t asid_round;
+    bool lme_held; /* EFER.LME is the guest's, but not in the VMCB while the guest runs */
     bool unproven; /* fields were written since the last entry that did not fail */
 };
 

@@ -133,6 +133,11 @@ PROGRAM svm_guest_storm
 svm_guest_storm_handler:
     incq 0x6000
     jmp svm_guest_storm_handler
+    .globl svm_guest_storm_over
+svm_guest_storm_over:
+    xorl %eax, %eax
+    movq %rax, %db7
+    vmmcall
     .set svm_storm, svm_guest_storm_handler - svm_guest_storm + 0x1000
 END svm_guest_storm
 
@@ -167,6 +172,11 @@ PROGRAM svm_guest_watch
     movq %rax, %db7
     vmmcall
     jmp svm_guest_watch
+    .globl svm_guest_watch_over
+svm_guest_watch_over:
+    xorl %eax, %eax
+    movq %rax, %db7
+    vmmcall
 END svm_guest_watch
 
     .section .note.GNU-stack, "", @progbits

@@ -300,6 +300,7 @@ TEST(svm_breakpoints_of_a_guest_do_not_reach_its_monitor)
 {
     static volatile seL4_Word watched;
     struct guest g = new_svm_guest(e);
+    extern const char svm_guest_watch[], svm_guest_watch_over[];
 
     GUEST_LOAD(&g, GUEST_LONG, svm_guest_watch);
     set_registers(&g, (seL4_VCPUContext) { .r8 = (long)&watched });
@@ -310,4 +311,22 @@ TEST(svm_breakpoints_of_a_guest_do_not_reach_its_monitor)
         EXPECT_EQ(watched, round);
         guest_skip(&g);
     }
+    g.rip = GUEST_ADDRESS(svm_guest_watch, svm_guest_watch_over);
+    EXPECT_EXIT(&g, SVM_EXIT_VMMCALL);
+}
+
+/* QEMU then goes on without paging, if it is let. */
+TEST(svm_long_mode_enabled_without_pae_does_not_reach_the_kernel)
+{
+    struct guest g = new_svm_guest(e);
+
+    GUEST_LOAD(&g, GUEST_REAL, guest_real);
+    guest_write(&g, VMCB_EFER, 0x100);
+    EXPECT_EXIT(&g, SVM_EXIT_IO);
+    EXPECT_EQ(seL4_GetMR(SVM_VMENTER_EFER_MR), 0x100);
+    EXPECT_EQ(guest_read(&g, VMCB_EFER), 0x100);
+    guest_skip(&g);
+    guest_write(&g, VMCB_CR4, 0x20);
+    EXPECT_EXIT(&g, SVM_EXIT_IO);
+    EXPECT_EQ(guest_read(&g, VMCB_EFER), 0x100);
 }

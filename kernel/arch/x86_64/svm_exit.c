@@ -92,6 +92,10 @@ void trap_svm_exit(void)
 
     /* QEMU's TCG does not intercept XSETBV. */
     fpu_restore_features();
+    if (vcpu->svm.lme_held) {
+        vmcb->efer |= EFER_LME;
+        vcpu->svm.lme_held = false;
+    }
     if ((uint32_t)vmcb->exit_code == (uint32_t)SVM_EXIT_INVALID)
         refuse(cpu, vcpu, vmcb);
     vcpu->registers[0] = vmcb->rax;

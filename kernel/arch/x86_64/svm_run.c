@@ -39,6 +39,18 @@ static void use_asid(struct cpu *cpu, struct vcpu *vcpu, uint64_t root)
     vcpu->svm.asid_cpu = cpu->index;
 }
 
+/* QEMU's TCG stays without paging after an exit of a guest that has none, LME and no PAE: it goes by the guest's registers
+ * when it loads the host's CR0. LME means nothing by then, and a guest cannot change either bit without an exit. */
+static void hold_long_mode_enable(struct vcpu *vcpu)
+{
+    struct vmcb *vmcb = vcpu_vmcb(vcpu);
+
+    if (vmcb->efer & EFER_LME && !(vmcb->cr4 & CR4_PAE) && !(vmcb->cr0 & CR0_PG)) {
+        vmcb->efer &= ~(uint64_t)EFER_LME;
+        vcpu->svm.lme_held = true;
+    }
+}
+
 void svm_run(struct cpu *cpu, struct tcb *thread, struct vcpu *vcpu)
 {
     struct vmcb *vmcb = vcpu_vmcb(vcpu);
@@ -51,6 +63,7 @@ void svm_run(struct cpu *cpu, struct tcb *thread, struct vcpu *vcpu)
     debug_registers_use(cpu, vcpu);
     if (vcpu->svm.unproven)
         svm_keep_guest_state(cpu, vcpu);
+    hold_long_mode_enable(vcpu);
     svm_set_host_bases(cpu, cpu->arch.loaded_fs_base, cpu->arch.loaded_gs_base);
     svm_enter(vcpu->registers, kernel_to_physical(vmcb), svm_host_state(cpu));
 }
