@@ -97,7 +97,8 @@ void vcpu_skip(struct vcpu *vcpu, unsigned instruction_length)
     uint64_t start = vcpu_get(vcpu, VCPU_RIP), rip = start + instruction_length;
 
     /* Outside of 64-bit code the instruction pointer has 32 bits and wraps around. */
-    if ((start ^ rip) >> 32 != 0 && start >> 32 == 0 && !(vcpu_get(vcpu, VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS)) & ACCESS_LONG))
+    if ((start ^ rip) >> 32 != 0 && start >> 32 == 0 &&
+        !(vcpu_get(vcpu, VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS)) & ACCESS_LONG))
         rip &= UINT32_MAX;
     vcpu_set(vcpu, VCPU_RIP, rip);
     if (blocked & (VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS))
@@ -145,7 +146,8 @@ static const char *const exit_name[] = {
     [VCPU_EXIT_XSETBV] = "xsetbv", [VCPU_EXIT_HALT] = "hlt", [VCPU_EXIT_INTERRUPT_WINDOW] = "interrupt window",
     [VCPU_EXIT_INVALIDATE] = "cache flush", [VCPU_EXIT_HYPERCALL] = "hypercall",
     [VCPU_EXIT_UNDEFINED] = "undefined instruction", [VCPU_EXIT_FORBIDDEN] = "forbidden instruction",
-    [VCPU_EXIT_EXCEPTION] = "exception", [VCPU_EXIT_PAUSE] = "pause", [VCPU_EXIT_TRIPLE_FAULT] = "triple fault", [VCPU_EXIT_INIT] = "init signal",
+    [VCPU_EXIT_EXCEPTION] = "exception", [VCPU_EXIT_PAUSE] = "pause", [VCPU_EXIT_TRIPLE_FAULT] = "triple fault",
+    [VCPU_EXIT_INIT] = "init signal",
     [VCPU_EXIT_TASK_SWITCH] = "task switch", [VCPU_EXIT_BAD_STATE] = "bad state", [VCPU_EXIT_UNKNOWN] = "unknown",
 };
 

@@ -215,7 +215,7 @@ static inline void vcpu_set(struct vcpu *vcpu, enum vcpu_register reg, uint64_t 
     vcpu->dirty[VCPU_MASK_WORD(reg)] |= VCPU_MASK_BIT(reg);
 }
 
-/* For the back end: the value came with the exit; all registers may have changed; hands over and clears what is dirty. */
+/* For the back end: the value came with the exit; all registers may have changed; writes and clears what is dirty. */
 void vcpu_provide(struct vcpu *vcpu, enum vcpu_register reg, uint64_t value);
 void vcpu_forget_all(struct vcpu *vcpu);
 void vcpu_write_back(struct vcpu *vcpu);

@@ -35,7 +35,8 @@ origin() {
         print a[1], b[1], b[2]; exit }'
 }
 [ -n "$(origin)" ] || quietly "$TOP/build/log/apt-update.log" apt-get update
-read -r uri suite component < <(origin) || die "apt knows no package libzydis-dev; is this Debian 12 with its 'main' component?"
+read -r uri suite component < <(origin) ||
+    die "apt knows no package libzydis-dev; is this Debian 12 with its 'main' component?"
 
 step "downloading Debian's source package zydis"
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial"

@@ -55,7 +55,7 @@ struct machine {
 struct device_type {
     const char *name;
     uint8_t order; /* created in ascending order, destroyed in descending order */
-    /* Creates the device and registers its ranges. False: no memory. *DEVICE may stay NULL where the machine has none. */
+    /* Creates the device and registers its ranges. False: no memory. *DEVICE may stay NULL: there is none. */
     bool (*create)(struct machine *machine, void **device);
     void (*destroy)(struct machine *machine, void *device);
 };

@@ -33,7 +33,7 @@ const char *emulate_result_text(enum emulate_result result)
     case EMULATE_NO_CODE:   return "the guest's page tables do not lead to the instruction";
     case EMULATE_UNKNOWN:   return "the monitor cannot carry out this instruction on device memory";
     case EMULATE_ELSEWHERE: return "the instruction does not access that address";
-    case EMULATE_PAGE_FAULT: return "its other operand is not mapped, and the kernel has no way to raise that page fault";
+    case EMULATE_PAGE_FAULT: return "its other operand is not mapped, and the kernel cannot raise that page fault";
     case EMULATE_SHUTDOWN:  return "an exception during a double fault";
     }
     return "?";
@@ -237,7 +237,7 @@ static void step_register(struct execution *e, unsigned reg, uint64_t by)
     write_register(e->vcpu, reg, size, false, vcpu_get(e->vcpu, (enum vcpu_register)reg) + by);
 }
 
-/* One element of MOVS, STOS or LODS. FIRST: the one that the CPU had begun with, which must touch the exit's address. */
+/* One element of MOVS, STOS or LODS. FIRST: the one that the CPU began with, which must touch the exit's address. */
 static enum emulate_result execute_element(struct execution *e, bool first)
 {
     const struct instruction *i = e->instruction;

@@ -143,8 +143,8 @@ static enum fault_result handle_task_switch(void *context, const struct vcpu_exi
 
 static enum fault_result handle_bad_state(void *context, const struct vcpu_exit *exit)
 {
-    return exits_stop(context, "the processor refuses to run it in its present state (reason %u, %lx)", exit->raw_reason,
-                      exit->qualification);
+    return exits_stop(context, "the processor refuses to run it in its present state (reason %u, %lx)",
+                      exit->raw_reason, exit->qualification);
 }
 
 static enum fault_result handle_init(void *context, const struct vcpu_exit *exit)

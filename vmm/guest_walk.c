@@ -21,7 +21,7 @@
 void walk_begin(struct walk_context *context, struct vcpu *vcpu, const struct guest_memory *memory)
 {
     *context = (struct walk_context) { .memory = memory, .vcpu = vcpu };
-    /* 64-bit code has four-level paging: no virtual CPU offers five levels. Saves reading registers, which can be slow. */
+    /* 64-bit code has four-level paging: no virtual CPU offers five levels. This saves reading registers. */
     if (vcpu_get(vcpu, VCPU_RIP) >> 32 != 0 || (vcpu_get(vcpu, VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS)) & ACCESS_LONG)) {
         context->levels = 4;
     } else if (vcpu_get(vcpu, VCPU_CR0) & CR0_PG) {

@@ -181,7 +181,9 @@ bool instruction_decode(struct instruction *instruction, enum code_mode mode, co
     ZydisDecodedInstruction decoded;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 
-    *instruction = (struct instruction) { .reg = NO_REGISTER, .base = NO_REGISTER, .index = NO_REGISTER, .segment = VCPU_DS };
+    *instruction = (struct instruction) {
+        .reg = NO_REGISTER, .base = NO_REGISTER, .index = NO_REGISTER, .segment = VCPU_DS,
+    };
     if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, modes[mode].mode, modes[mode].stack)) ||
         !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, length, &decoded, operands)) ||
         !operation_of(decoded.mnemonic, &instruction->operation))

@@ -72,8 +72,8 @@ static void notify(struct runtime *runtime, uint64_t bits)
     }
 }
 
-/* A guest's timer that is due all the time would leave it no time to run, and others little. So wake-ups are rationed to
- * that many a second, of which a few may come at once; what is late then is the guest's own doing. */
+/* A guest's timer that is due all the time would leave it no time to run, and others little. So wake-ups are rationed
+ * to that many a second, of which a few may come at once; what is late then is the guest's own doing. */
 #define WAKE_UPS_PER_SECOND 2000u
 #define WAKE_UPS_AT_ONCE    8u
 

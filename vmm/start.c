@@ -17,7 +17,8 @@
 #define SELECTOR_CODE 0x10u
 #define SELECTOR_DATA 0x18u
 
-static void set_segment(struct vcpu *vcpu, enum vcpu_segment segment, uint64_t selector, uint64_t limit, uint64_t access)
+static void set_segment(struct vcpu *vcpu, enum vcpu_segment segment, uint64_t selector, uint64_t limit,
+                        uint64_t access)
 {
     vcpu_set(vcpu, VCPU_SEGMENT(segment, VCPU_SELECTOR), selector);
     vcpu_set(vcpu, VCPU_SEGMENT(segment, VCPU_BASE), 0);
@@ -39,8 +40,8 @@ static void set_flat_segments(struct vcpu *vcpu, uint64_t code_flags)
 static void set_common(struct vcpu *vcpu)
 {
     static const enum vcpu_register zero[] = {
-        VCPU_RAX, VCPU_RBX, VCPU_RCX, VCPU_RDX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_RSP, VCPU_R8, VCPU_R9, VCPU_R10, VCPU_R11,
-        VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15, VCPU_CR3, VCPU_STAR, VCPU_LSTAR, VCPU_CSTAR, VCPU_FMASK,
+        VCPU_RAX, VCPU_RBX, VCPU_RCX, VCPU_RDX, VCPU_RSI, VCPU_RDI, VCPU_RBP, VCPU_RSP, VCPU_R8, VCPU_R9, VCPU_R10,
+        VCPU_R11, VCPU_R12, VCPU_R13, VCPU_R14, VCPU_R15, VCPU_CR3, VCPU_STAR, VCPU_LSTAR, VCPU_CSTAR, VCPU_FMASK,
         VCPU_SYSENTER_CS, VCPU_SYSENTER_ESP, VCPU_SYSENTER_EIP, VCPU_GDTR_BASE, VCPU_GDTR_LIMIT, VCPU_IDTR_BASE,
         VCPU_IDTR_LIMIT, VCPU_INTERRUPTIBILITY, VCPU_PENDING_DEBUG,
     };

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* A system call and logserver's work for each byte would cost more than the byte. A line is announced when it ends; what
- * is not a line, after this part of a second, or when the guest has nothing to do. */
+/* A system call and logserver's work for each byte would cost more than the byte. A line is announced when it ends;
+ * what is not a line, after this part of a second, or when the guest has nothing to do. */
 #define FLUSHES_PER_SECOND 100u
 
 void console_flush(struct console *console)

@@ -32,7 +32,8 @@ static uint64_t room(const struct objects *objects, unsigned i, uint64_t size)
     return start < objects->untyped[i].bytes ? (objects->untyped[i].bytes - start) / size : 0;
 }
 
-static bool retype(struct objects *objects, unsigned i, seL4_Word type, unsigned size_bits, unsigned count, seL4_CPtr first)
+static bool retype(struct objects *objects, unsigned i, seL4_Word type, unsigned size_bits, unsigned count,
+                   seL4_CPtr first)
 {
     uint64_t size = UINT64_C(1) << size_bits;
     /* The number that the kernel wants is the object's own idea of its size: slots of a CNode, nothing for most. */

@@ -1,5 +1,5 @@
-/* Kernel objects out of the untypeds that the monitor was given, and slots for their capabilities. Nothing is ever given
- * back: init revokes the untypeds when the VM ends. Makes system calls. */
+/* Kernel objects out of the untypeds that the monitor was given, and slots for their capabilities. Nothing is ever
+ * given back: init revokes the untypeds when the VM ends. Makes system calls. */
 #pragma once
 
 #include "ipc/startup.h"
@@ -34,7 +34,7 @@ void objects_init(struct objects *objects, const struct startup *startup);
 /* One object of TYPE with 2^SIZE_BITS bytes. */
 bool objects_make(struct objects *objects, seL4_Word type, unsigned size_bits, seL4_CPtr *object);
 
-/* So many slots are going to be taken in runs. Where the CNode that init made has too few, others are hung beside it. */
+/* So many slots are going to be taken in runs. Where the CNode that init made has too few, others hang beside it. */
 void objects_expect(struct objects *objects, uint64_t slots);
 
 /* COUNT slots in a row. False: no memory for another CNode. */

@@ -71,7 +71,8 @@ static const char *make_vcpu(struct vm *vm)
     if (!objects_make(&vm->objects, seL4_X86_VCPUObject, seL4_X86_VCPUBits, &object))
         return "the kernel makes no virtual CPU for it";
     if (vm->startup->vm.mode == VM_MODE_SVM)
-        problem = svm_init(&vm->svm, &vm->monitor.vcpu, &vm->monitor.machine.memory, object, SLOT_TCB, SLOT_VM_EPT_ROOT);
+        problem = svm_init(&vm->svm, &vm->monitor.vcpu, &vm->monitor.machine.memory, object, SLOT_TCB,
+                           SLOT_VM_EPT_ROOT);
     else
         problem = vmx_init(&vm->vmx, &vm->monitor.vcpu, object, SLOT_TCB, SLOT_VM_EPT_ROOT,
                            vm->startup->vm.kernel_features);

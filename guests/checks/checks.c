@@ -1,7 +1,6 @@
-/* A guest that looks at its virtual CPU from inside: what instructions that leave the guest do, faults that it must get,
- * interrupts. One line on COM1 for each check, "ok NAME" or "not ok NAME (detail)"; then it ends as the first letter of
- * its command line says, or powers off. A second letter, q, leaves out what QEMU's processor does not do.
- */
+/* A guest that looks at its virtual CPU from inside: what instructions that leave the guest do, faults that it must
+ * get, interrupts. One line on COM1 for each check, "ok NAME" or "not ok NAME (detail)"; then it ends as the first
+ * letter of its command line says, or powers off. A second letter, q, leaves out what QEMU's processor does not do. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -264,7 +263,8 @@ static void check_control_registers(void)
     WRITE_CR(0, cr0 ^ CR0_NE);
     check(READ_CR(0) == (cr0 ^ CR0_NE), "cr0.ne is seen as written", READ_CR(0));
     WRITE_CR(0, (cr0 ^ CR0_NE) | CR0_MP | CR0_TS | CR0_CD);
-    check(READ_CR(0) == ((cr0 ^ CR0_NE) | CR0_MP | CR0_TS | CR0_CD), "cr0 takes hidden and other bits at once", READ_CR(0));
+    check(READ_CR(0) == ((cr0 ^ CR0_NE) | CR0_MP | CR0_TS | CR0_CD), "cr0 takes hidden and other bits at once",
+          READ_CR(0));
     __asm__ volatile("clts");
     check(!(READ_CR(0) & CR0_TS), "clts clears cr0.ts", READ_CR(0));
     WRITE_CR(0, cr0);

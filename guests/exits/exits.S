@@ -1,6 +1,5 @@
-/* A guest that measures exits: for each kind, the ticks of one, on average over many, as a line on COM1. Then it powers off.
- * PVH: 32-bit protected mode, paging off, flat segments. Uses no memory but its own and the I/O APIC's registers.
- */
+/* A guest that measures exits: for each kind, the ticks of one, on average over many, as a line on COM1. Then it powers
+ * off. PVH: 32-bit protected mode, paging off, flat segments. Uses no memory but its own and the I/O APIC's. */
     .set COM1, 0x3f8
     .set LINE_STATUS, 0x3fd
     .set TRANSMITTER_EMPTY, 0x20

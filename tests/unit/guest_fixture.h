@@ -1,6 +1,5 @@
-/* A guest in long mode for tests of what the monitor carries out for it: 64 KiB of RAM, four-level page tables, code, and
- * a page of a device that behaves like memory and remembers its accesses.
- */
+/* A guest in long mode for tests of what the monitor carries out for it: 64 KiB of RAM, four-level page tables, code,
+ * and a page of a device that behaves like memory and remembers its accesses. */
 #pragma once
 
 #include "tests/unit/fake_vcpu.h"

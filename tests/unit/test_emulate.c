@@ -1,5 +1,5 @@
-/* Instructions on device memory. Those with operands are compared with what this computer's own processor makes of them,
- * for random operands; string instructions, addressing and refusals one by one. */
+/* Instructions on device memory. Those with operands are compared with what this computer's own processor makes of
+ * them, for random operands; string instructions, addressing and refusals one by one. */
 #include "tests/unit/guest_fixture.h"
 
 #include <setjmp.h>
@@ -57,8 +57,10 @@ static uint64_t random_bits(void)
 /* Values at the edges more often than chance would have them. */
 static uint64_t random_value(void)
 {
-    static const uint64_t edges[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
-                                      INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX };
+    static const uint64_t edges[] = {
+        0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, INT64_MAX,
+        (uint64_t)INT64_MIN, UINT64_MAX,
+    };
 
     return random_bits() % 3 == 0 ? edges[random_bits() % (sizeof edges / sizeof edges[0])] : random_bits();
 }
@@ -162,11 +164,12 @@ static void compare_with_native(struct guest_fixture *guest, uint8_t *page, cons
     native_run(&native, page);
 
     if (memcmp(guest->device, memory, sizeof memory) != 0)
-        fail_msg("%s (width %u): memory differs: %lx, natively %lx", form->name, width, ((uint64_t *)guest->device)[1], memory[1]);
+        fail_msg("%s (width %u): memory differs: %lx, natively %lx", form->name, width,
+                 ((uint64_t *)guest->device)[1], memory[1]);
     for (unsigned i = 0; i < 16; i++)
         if (i != VCPU_RSP && i != VCPU_RDI && guest->cpu.vcpu.value[i] != native.gpr[i])
-            fail_msg("%s (width %u): %s is %lx, natively %lx", form->name, width, vcpu_register_name((enum vcpu_register)i),
-                     guest->cpu.vcpu.value[i], native.gpr[i]);
+            fail_msg("%s (width %u): %s is %lx, natively %lx", form->name, width,
+                     vcpu_register_name((enum vcpu_register)i), guest->cpu.vcpu.value[i], native.gpr[i]);
     if ((guest->cpu.vcpu.value[VCPU_RFLAGS] ^ native.rflags) & mask)
         fail_msg("%s (width %u): flags %lx, natively %lx", form->name, width,
                  guest->cpu.vcpu.value[VCPU_RFLAGS] & mask, native.rflags & mask);

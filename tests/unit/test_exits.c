@@ -219,7 +219,9 @@ static void test_code_and_page_tables_in_nothing_end_the_guest(void **state)
 static void test_an_access_that_cannot_be_carried_out_ends_the_guest_with_its_bytes(void **state)
 {
     struct fixture *f = *state;
-    const struct vcpu_exit exit = { .kind = VCPU_EXIT_MEMORY, .guest_physical = 0xd0000000, .memory = { .read = true } };
+    const struct vcpu_exit exit = {
+        .kind = VCPU_EXIT_MEMORY, .guest_physical = 0xd0000000, .memory = { .read = true },
+    };
 
     f->monitor.vcpu.value[VCPU_SEGMENT(VCPU_CS, VCPU_ACCESS)] = 0xc09b;
     f->monitor.vcpu.value[VCPU_CR0] = CR0_PE; /* no paging: the code is where rip says */

@@ -128,7 +128,9 @@ static void test_the_record_shows_the_last_exits_and_folds_repetitions(void **st
     /* A pattern of two, as of a guest that writes to its serial port. */
     trace = (struct exit_trace) { 0 };
     for (unsigned i = 0; i < 21; i++) {
-        struct vcpu_exit pair = { .kind = VCPU_EXIT_IO, .raw_reason = 30, .qualification = i % 2 ? 0x03f80000 : 0x03fd0008 };
+        struct vcpu_exit pair = {
+            .kind = VCPU_EXIT_IO, .raw_reason = 30, .qualification = i % 2 ? 0x03f80000 : 0x03fd0008,
+        };
         trace_exit(&trace, &pair, i % 2 ? 0x1000 : 0x2000);
     }
     line_count = 0;

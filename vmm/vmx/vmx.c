@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bits of CR0 that the guest sees as it sets them, whatever they really are: VT-x wants NE, and a guest that turns caches
- * off would only make itself slow (SDM 3C 26.8, 29.3.7.2). */
+/* Bits of CR0 that the guest sees as it sets them, whatever they really are: VT-x wants NE, and a guest that turns
+ * caches off would only make itself slow (SDM 3C 26.8, 29.3.7.2). */
 #define CR0_HIDDEN (CR0_NE | CR0_NW | CR0_CD)
 
-/* Exits that the monitor must have: HLT to wait, MWAIT, MONITOR and RDPMC since CPUID does not offer them, CR8 since the
- * real one is the task priority of the machine's own APIC. */
+/* Exits that the monitor must have: HLT to wait, MWAIT, MONITOR and RDPMC since CPUID does not offer them, CR8 since
+ * the real one is the task priority of the machine's own APIC. */
 #define PRIMARY_WANTED \
     (VMX_PRIMARY_HLT_EXITING | VMX_PRIMARY_MWAIT_EXITING | VMX_PRIMARY_MONITOR_EXITING | VMX_PRIMARY_RDPMC_EXITING | \
      VMX_PRIMARY_CR8_LOAD_EXITING | VMX_PRIMARY_CR8_STORE_EXITING | VMX_PRIMARY_SECONDARY_CONTROLS)
@@ -76,7 +76,9 @@ static void vmx_write(void *context, enum vcpu_register reg, uint64_t value)
         write_field(vmx, VMCS_CR4_READ_SHADOW, value);
         return;
     case VCPU_EFER:
-        vmx->entry_controls = (vmx->entry_controls & ~VMX_ENTRY_LONG_MODE) | (value & EFER_LMA ? VMX_ENTRY_LONG_MODE : 0);
+        vmx->entry_controls &= ~VMX_ENTRY_LONG_MODE;
+        if (value & EFER_LMA)
+            vmx->entry_controls |= VMX_ENTRY_LONG_MODE;
         write_field(vmx, VMCS_GUEST_EFER, value);
         write_field(vmx, VMCS_ENTRY_CONTROLS, vmx->entry_controls);
         return;
@@ -92,8 +94,8 @@ static void vmx_write(void *context, enum vcpu_register reg, uint64_t value)
         seL4_X86_VCPU_WriteMSR(vmx->object, place, value);
 }
 
-/* A write to CR0 exits only where it changes what is hidden. Once the guest sees that as it wants it, the instruction does
- * not exit again, and changes the rest with everything that belongs to it: checks, TLBs, long mode. */
+/* A write to CR0 exits only where it changes what is hidden. Once the guest sees that as it wants it, the instruction
+ * does not exit again, and changes the rest with everything that belongs to it: checks, TLBs, long mode. */
 static bool vmx_permit_control(void *context, enum vcpu_register reg, uint64_t value)
 {
     struct vmx *vmx = context;

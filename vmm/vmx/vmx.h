@@ -1,7 +1,7 @@
 /* The virtual CPU on an seL4 VCPU object: Intel VT-x. Makes system calls.
  *
- * The guest owns all of CR0 but what VT-x or the caches of the machine need, all of CR4 that the CPUID policy offers, CR3,
- * EFER but for its writes, the time-stamp counter and the debug registers: using them costs no exit.
+ * The guest owns all of CR0 but what VT-x or the caches of the machine need, all of CR4 that the CPUID policy offers,
+ * CR3, EFER but for its writes, the time-stamp counter and the debug registers: using them costs no exit.
  */
 #pragma once
 
@@ -24,8 +24,8 @@ struct vmx {
     char problem[96];
 };
 
-/* Makes OBJECT the virtual CPU of the calling thread TCB, with guest memory EPT_ROOT. KERNEL_FEATURES: of sel4/beaml4.h.
- * NULL, or why it cannot be one. */
+/* Makes OBJECT the virtual CPU of the calling thread TCB, with guest memory EPT_ROOT. KERNEL_FEATURES: of
+ * sel4/beaml4.h. NULL, or why it cannot be one. */
 const char *vmx_init(struct vmx *vmx, struct vcpu *vcpu, seL4_CPtr object, seL4_CPtr tcb, seL4_CPtr ept_root,
                      uint32_t kernel_features);
 
