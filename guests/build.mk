@@ -1,8 +1,9 @@
 # Small guests of our own: each is one assembly file that starts by the PVH protocol.
 #   $(eval $(call guest,NAME))   build/guests/NAME.elf from guests/NAME/NAME.S
+GUEST_SHARED := guests/pvh.ld guests/pvh.inc guests/print.inc
 define guest
 PROGRAMS += build/guests/$(1).elf
-build/guests/$(1).elf: guests/$(1)/$(1).S guests/pvh.ld
+build/guests/$(1).elf: guests/$(1)/$(1).S $(GUEST_SHARED)
 	@mkdir -p $$(@D)
 	$$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,guests/pvh.ld -o $$@ $$<
 endef
@@ -12,7 +13,7 @@ GUEST_CFLAGS := $(COMMON) -ffreestanding -nostdinc -isystem $(CC_INCLUDE) -m64 -
 	-fno-pic -fno-pie -mcmodel=small -fno-stack-protector -fno-asynchronous-unwind-tables
 define c_guest
 PROGRAMS += build/guests/$(1).elf
-build/guests/$(1).elf: $(wildcard guests/$(1)/*.c guests/$(1)/*.S) guests/pvh.ld
+build/guests/$(1).elf: $(wildcard guests/$(1)/*.c guests/$(1)/*.S) $(GUEST_SHARED)
 	@mkdir -p $$(@D)
 	$$(CC) $$(GUEST_CFLAGS) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,guests/pvh.ld -o $$@ \
 		$(wildcard guests/$(1)/*.c guests/$(1)/*.S)

@@ -1,5 +1,4 @@
 /* From PVH's 32-bit mode to 64-bit C: identity page tables of the first 4 GiB, an IDT, guest_main. */
-    .set CMDLINE_PADDR, 24              /* in struct hvm_start_info */
     .set PAGE_FLAGS, 0x83               /* present, writable, 2 MiB */
     .set TABLE_FLAGS, 0x03
     .set CR4_PAE, 1 << 5
@@ -8,11 +7,7 @@
     .set CR0_PG, 1 << 31
     .set CODE, 0x08
 
-    .section .note.pvh, "a", @note
-    .balign 4
-    .long   4, 4, 18                    /* name and description of 4 bytes; XEN_ELFNOTE_PHYS32_ENTRY */
-    .asciz  "Xen"
-    .long   start
+#include "../pvh.inc"
 
     .code32
     .text

@@ -1,8 +1,5 @@
 /* A guest that measures exits: for each kind, the ticks of one, on average over many, as a line on COM1. Then it powers
  * off. PVH: 32-bit protected mode, paging off, flat segments. Uses no memory but its own and the I/O APIC's. */
-    .set COM1, 0x3f8
-    .set LINE_STATUS, 0x3fd
-    .set TRANSMITTER_EMPTY, 0x20
     .set DELAY_PORT, 0x80
     .set APIC_BASE_MSR, 0x1b
     .set IOAPIC, 0xfec00000
@@ -11,11 +8,7 @@
     .set SLEEP_S5, 5 << 10 | 1 << 13    /* SLP_TYP 5, SLP_EN */
     .set ROUNDS, 10000
 
-    .section .note.pvh, "a", @note
-    .balign 4
-    .long   4, 4, 18                    /* name and description of 4 bytes; XEN_ELFNOTE_PHYS32_ENTRY */
-    .asciz  "Xen"
-    .long   start
+#include "../pvh.inc"
 
     .code32
     .text
@@ -96,23 +89,7 @@ print_number:
     jnz     1b
     /* falls through */
 
-/* The text at esi, up to its zero byte; leaves eax alone. */
-print:
-    pushl   %eax
-3:  lodsb
-    testb   %al, %al
-    jz      1f
-    movb    %al, %ah
-    movw    $LINE_STATUS, %dx
-2:  inb     %dx, %al
-    testb   $TRANSMITTER_EMPTY, %al
-    jz      2b
-    movb    %ah, %al
-    movw    $COM1, %dx
-    outb    %al, %dx
-    jmp     3b
-1:  popl    %eax
-    ret
+#include "../print.inc"
 
     .data
 measurements:

@@ -2,18 +2,10 @@
  * 2^29 ticks of the time-stamp counter; and what is typed on COM1.
  * PVH: 32-bit protected mode, paging off, flat segments, ebx = struct hvm_start_info. Uses no memory but its own.
  */
-    .set COM1, 0x3f8
-    .set LINE_STATUS, 0x3fd
     .set RECEIVED, 0x01
-    .set TRANSMITTER_EMPTY, 0x20
-    .set CMDLINE_PADDR, 24              /* in struct hvm_start_info */
     .set INTERVAL, 1 << 29
 
-    .section .note.pvh, "a", @note
-    .balign 4
-    .long   4, 4, 18                    /* name and description of 4 bytes; XEN_ELFNOTE_PHYS32_ENTRY */
-    .asciz  "Xen"
-    .long   start
+#include "../pvh.inc"
 
     .code32
     .text
@@ -64,21 +56,7 @@ print_count:
     movl    $count, %esi
     jmp     print
 
-/* The text at esi, up to its zero byte. */
-print:
-    lodsb
-    testb   %al, %al
-    jz      1f
-    movb    %al, %ah
-    movw    $LINE_STATUS, %dx
-2:  inb     %dx, %al
-    testb   $TRANSMITTER_EMPTY, %al
-    jz      2b
-    movb    %ah, %al
-    movw    $COM1, %dx
-    outb    %al, %dx
-    jmp     print
-1:  ret
+#include "../print.inc"
 
     .data
 hexadecimal:

@@ -3,20 +3,12 @@
  *   h  halts for good with interrupts off                   anything else: powers off (ACPI 6.5, 4.8.3.2.1)
  * PVH: 32-bit protected mode, paging off, flat segments, ebx = struct hvm_start_info. Uses no memory but its own.
  */
-    .set COM1, 0x3f8
-    .set LINE_STATUS, 0x3fd
-    .set TRANSMITTER_EMPTY, 0x20
-    .set CMDLINE_PADDR, 24              /* in struct hvm_start_info */
     .set PM1_CONTROL, 0x604             /* vmm/device.h */
     .set SLEEP_S5, 5 << 10 | 1 << 13    /* SLP_TYP 5, SLP_EN */
     .set RESET_CONTROL, 0xcf9
     .set RESET, 6
 
-    .section .note.pvh, "a", @note
-    .balign 4
-    .long   4, 4, 18                    /* name and description of 4 bytes; XEN_ELFNOTE_PHYS32_ENTRY */
-    .asciz  "Xen"
-    .long   start
+#include "../pvh.inc"
 
     .code32
     .text
@@ -55,21 +47,7 @@ halt:
     hlt
     jmp     halt
 
-/* The text at esi, up to its zero byte. */
-print:
-    lodsb
-    testb   %al, %al
-    jz      1f
-    movb    %al, %ah
-    movw    $LINE_STATUS, %dx
-2:  inb     %dx, %al
-    testb   $TRANSMITTER_EMPTY, %al
-    jz      2b
-    movb    %ah, %al
-    movw    $COM1, %dx
-    outb    %al, %dx
-    jmp     print
-1:  ret
+#include "../print.inc"
 
     .data
 greeting:
