@@ -11,7 +11,7 @@ struct root_task {
     struct boot *boot;
     struct slot *cnode;      /* its slots */
     seL4_SlotPos next_slot;  /* those from here on are empty */
-    uint64_t *pml4;
+    struct cap vspace;       /* its PML4 */
     seL4_BootInfo *info;
     uint64_t buffer_address, info_address, records_address; /* in its address space, behind the image */
     uint64_t records_pages;

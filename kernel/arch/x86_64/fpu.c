@@ -19,11 +19,6 @@
 /* XCR0; 0: the CPU has no XSAVE. */
 static uint64_t features;
 
-uint64_t fpu_features(void)
-{
-    return features;
-}
-
 void fpu_init_cpu(struct cpu_arch *cpu)
 {
     write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);

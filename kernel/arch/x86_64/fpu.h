@@ -33,6 +33,3 @@ void fpu_forget(struct cpu_arch *cpu, struct fpu_state *state);
 
 /* Puts XCR0 back where a guest could change it: all states are saved and loaded with the same features. */
 void fpu_restore_features(void);
-
-/* Feature bits in XCR0; 0 where the CPU has no XSAVE and FXSAVE is used. */
-uint64_t fpu_features(void);

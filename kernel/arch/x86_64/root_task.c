@@ -15,10 +15,6 @@
 
 #define CNODE_SLOTS (1ul << CONFIG_ROOT_CNODE_SIZE_BITS)
 
-/* Present, writable, for ring 3 (SDM 3A table 4-15 to 4-20). */
-#define ENTRY_BITS    7ul
-#define ENTRY_ADDRESS 0x000ffffffffff000ul
-
 /* Bits of an address below the one that selects an entry of a structure of that level; 1 is a page table. */
 static unsigned level_shift(unsigned level)
 {
@@ -60,19 +56,6 @@ static void create_cspace(struct root_task *root)
     put(root, seL4_CapDomain, cap_make(CAP_DOMAIN, 0, 0, 0));
 }
 
-/* The entry for ADDRESS in the root's structure of LEVEL (4: its PML4), all above which exist. */
-static uint64_t *entry_at(struct root_task *root, uint64_t address, unsigned level)
-{
-    uint64_t *table = root->pml4;
-
-    for (unsigned above = 4;; above--) {
-        uint64_t *entry = &table[address >> level_shift(above) & 511];
-        if (above == level)
-            return entry;
-        table = physical_to_kernel(*entry & ENTRY_ADDRESS);
-    }
-}
-
 /* All structures of LEVEL that addresses from START to END need. */
 static void create_tables(struct root_task *root, uint64_t start, uint64_t end, unsigned level, seL4_Word object_type)
 {
@@ -82,9 +65,7 @@ static void create_tables(struct root_task *root, uint64_t start, uint64_t end, 
         uint64_t physical = root_task_memory(root, PAGE);
         struct cap cap = vspace_new_object(object_type, physical, false);
 
-        *entry_at(root, address, level + 1) = physical | ENTRY_BITS;
-        cap.data = MAPPING(ROOT_ASID, address);
-        root_task_provide(root, cap);
+        root_task_provide(root, vspace_map_boot(root->vspace, cap, address));
     }
 }
 
@@ -93,11 +74,10 @@ static void create_vspace(struct root_task *root)
     uint64_t physical = root_task_memory(root, PAGE), pool = root_task_memory(root, PAGE);
     uint64_t start = root->boot->image.start, end = root->records_address + root->records_pages * PAGE;
 
-    root->pml4 = physical_to_kernel(physical);
     asid_install_pool(ROOT_ASID_POOL, physical_to_kernel(pool));
     put(root, seL4_CapInitThreadASIDPool, cap_make(CAP_ASID_POOL, pool, 0, ROOT_ASID_POOL << ASID_POOL_BITS));
-    put(root, seL4_CapInitThreadVSpace,
-        asid_assign_boot(vspace_new_object(seL4_X64_PML4Object, physical, false), ROOT_ASID_POOL, ROOT_ASID));
+    root->vspace = asid_assign_boot(vspace_new_object(seL4_X64_PML4Object, physical, false), ROOT_ASID_POOL, ROOT_ASID);
+    put(root, seL4_CapInitThreadVSpace, root->vspace);
 
     root->info->userImagePaging.start = root->next_slot;
     create_tables(root, start, end, 3, seL4_X86_PDPTObject);
@@ -108,9 +88,7 @@ static void create_vspace(struct root_task *root)
 
 static struct cap map_page(struct root_task *root, uint64_t physical, uint64_t address)
 {
-    *entry_at(root, address, 1) = physical | ENTRY_BITS;
-    return cap_make(CAP_FRAME, physical, FRAME_BITS(FRAME_4K, RIGHT_READ | RIGHT_WRITE, false, FRAME_IN_VSPACE),
-                    MAPPING(ROOT_ASID, address));
+    return vspace_map_boot(root->vspace, vspace_new_object(seL4_X86_4K, physical, false), address);
 }
 
 static seL4_SlotRegion map_pages(struct root_task *root, uint64_t physical, uint64_t address, uint64_t count)

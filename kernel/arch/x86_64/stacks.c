@@ -53,9 +53,3 @@ bool stack_is_guard_page(uint64_t address)
     return (offset - offsetof(struct cpu_stacks, exception)) % sizeof(struct exception_stack) <
            offsetof(struct exception_stack, bytes);
 }
-
-bool stack_contains(uint64_t address, uint64_t size)
-{
-    return within_stacks(address) && within_stacks(address + size - 1) && !stack_is_guard_page(address) &&
-           !stack_is_guard_page(address + size - 1);
-}

@@ -17,6 +17,3 @@ struct region stacks_keep(unsigned cpus);
 uint64_t stack_top(unsigned cpu, unsigned which);
 
 bool stack_is_guard_page(uint64_t address);
-
-/* Whether SIZE bytes at ADDRESS lie on one of the kernel's stacks. */
-bool stack_contains(uint64_t address, uint64_t size);

@@ -38,9 +38,6 @@ void svm_init_vmcb(struct cpu *cpu, struct vcpu *vcpu);
 /* The three fields that every seL4_VMEnter sets, with any values. */
 void svm_set_entry(struct cpu *cpu, struct vcpu *vcpu, uint64_t rip, uint64_t virtual_interrupt, uint64_t event);
 
-/* What of VMCB_VIRTUAL_INTERRUPT is the owner's, made out of VALUE; and what the kernel adds. */
-uint64_t svm_fit_virtual_interrupt(uint64_t value);
-
 /* And back: what an owner sees of it. */
 uint64_t svm_owners_virtual_interrupt(uint64_t value);
 

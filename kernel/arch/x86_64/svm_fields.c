@@ -185,7 +185,7 @@ uint64_t svm_owners_virtual_interrupt(uint64_t value)
     return value & ~VIRTUAL_INTERRUPT_MASKING;
 }
 
-uint64_t svm_fit_virtual_interrupt(uint64_t value)
+static uint64_t fit_virtual_interrupt(uint64_t value)
 {
     return (value & VIRTUAL_INTERRUPT_CHOICE) | VIRTUAL_INTERRUPT_MASKING;
 }
@@ -196,7 +196,7 @@ void svm_set_entry(struct cpu *cpu, struct vcpu *vcpu, uint64_t rip, uint64_t vi
 
     (void)cpu;
     vmcb->rip = rip;
-    vmcb->virtual_interrupt = svm_fit_virtual_interrupt(virtual_interrupt);
+    vmcb->virtual_interrupt = fit_virtual_interrupt(virtual_interrupt);
     vmcb->event_injection = event & EVENT_CHOICE;
 }
 
