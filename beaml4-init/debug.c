@@ -54,7 +54,7 @@ static void describe_service(const struct init *init, enum service_id id, struct
         .starts = service->starts,
         .started_tsc = service->runs ? service->started_tsc : 0,
     };
-    snprintf(process->name, sizeof process->name, "%s", services_name_of(id));
+    snprintf(process->name, sizeof process->name, "%s", services_name(id));
 }
 
 static enum hypervisor_status describe_process(const struct init *init, uint64_t n, void *reply)

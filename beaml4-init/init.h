@@ -56,15 +56,13 @@ struct init {
 /* Starts logserver, on which init's own log then goes on, and timeserver; what does not start is reported. */
 void services_start(struct init *init);
 
-/* The name of the service that is CLIENT, or NULL. */
-const char *services_name(unsigned client);
 
 /* The service that is CLIENT has faulted; TEXT says how. It starts again where it holds nothing of others', and stays
  * as it is otherwise. */
 void services_faulted(struct init *init, unsigned client, const char *text);
 
 /* The name of a service. */
-const char *services_name_of(enum service_id id);
+const char *services_name(enum service_id id);
 
 /* Starts a VM that is off, or reports why not. */
 void vm_start(struct init *init, unsigned index);

@@ -57,8 +57,8 @@ static const char *prepare_logserver(struct init *init, struct process *process)
                                SLOT_LOG_SERIAL_IRQ)) ||
         (problem = log_clients_open(&init->log, process)) ||
         (problem = log_clients_add(&init->log, CLIENT_INIT, "init", false)) ||
-        (problem = log_clients_add(&init->log, CLIENT_TIMESERVER, services_name(CLIENT_TIMESERVER), false)) ||
-        (problem = log_clients_add(&init->log, CLIENT_DEBUG, services_name(CLIENT_DEBUG), true)))
+        (problem = log_clients_add(&init->log, CLIENT_TIMESERVER, services_name(SERVICE_TIME), false)) ||
+        (problem = log_clients_add(&init->log, CLIENT_DEBUG, services_name(SERVICE_DEBUG), true)))
         return problem;
     for (unsigned i = 0; i < init->vm_count && !problem; i++) {
         snprintf(name, sizeof name, "vmm%u", i);
@@ -163,15 +163,7 @@ void services_start(struct init *init)
         try_to_start(init, id);
 }
 
-const char *services_name(unsigned client)
-{
-    for (enum service_id id = 0; id < SERVICE_COUNT; id++)
-        if (kinds[id].client == client)
-            return kinds[id].name;
-    return NULL;
-}
-
-const char *services_name_of(enum service_id id)
+const char *services_name(enum service_id id)
 {
     return kinds[id].name;
 }
