@@ -31,18 +31,23 @@ typedef struct seL4_BootInfo_beaml4 {
 #ifndef BEAML4_KERNEL
 #include <sel4/invocations.h>
 
+/* The first four of COUNT words go in MR, the others into the IPC buffer. */
+LIBSEL4_INLINE void sel4_fill_message(seL4_Word mr[static 4], seL4_Word count, const seL4_Word *words)
+{
+    for (seL4_Word i = 0; i < 4; i++)
+        mr[i] = i < count ? words[i] : 0;
+    for (seL4_Word i = 4; i < count; i++)
+        seL4_SetMR((int)i, words[i]);
+}
+
 /* Fields of a VCPU on AMD-V, named as in sel4/vmcb.h. COUNT is up to 32; values replace the fields in WORDS.
  * seL4_InvalidArgument: a field that the owner does not have; its index is in message register 0. */
 LIBSEL4_INLINE seL4_Error sel4_vcpu_read_vmcb(seL4_X86_VCPU vcpu, seL4_Word count, seL4_Word *words)
 {
-    seL4_Word mr[4] = { 0 };
+    seL4_Word mr[4];
 
-    for (seL4_Word i = 0; i < count; i++) {
-        if (i < 4)
-            mr[i] = words[i];
-        else
-            seL4_SetMR((int)i, words[i]);
-    }
+    sel4_fill_message(mr, count, words);
+
     seL4_Error error = sel4_invoke(vcpu, BEAML4_VCPUReadVMCB, 0, count, mr);
     if (error == seL4_NoError)
         for (seL4_Word i = 0; i < count; i++)
@@ -53,14 +58,9 @@ LIBSEL4_INLINE seL4_Error sel4_vcpu_read_vmcb(seL4_X86_VCPU vcpu, seL4_Word coun
 /* WORDS are pairs of a field and a value, COUNT words in all, up to 120. The kernel cuts values to what the owner may set. */
 LIBSEL4_INLINE seL4_Error sel4_vcpu_write_vmcb(seL4_X86_VCPU vcpu, seL4_Word count, const seL4_Word *words)
 {
-    seL4_Word mr[4] = { 0 };
+    seL4_Word mr[4];
 
-    for (seL4_Word i = 0; i < count; i++) {
-        if (i < 4)
-            mr[i] = words[i];
-        else
-            seL4_SetMR((int)i, words[i]);
-    }
+    sel4_fill_message(mr, count, words);
     return sel4_invoke(vcpu, BEAML4_VCPUWriteVMCB, 0, count, mr);
 }
 #endif
