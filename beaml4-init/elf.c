@@ -1,61 +1,34 @@
 #include "beaml4-init/elf.h"
 
+#include <elf.h>
 #include <string.h>
 
 #define PAGE_MASK UINT64_C(0xfff)
 
-#define ELF_IDENT     "\177ELF"
-#define IDENT_CLASS   4
-#define IDENT_DATA    5
-#define CLASS_64      2
-#define LITTLE_ENDIAN_DATA 1
-#define TYPE_EXECUTABLE 2
-#define MACHINE_X86_64  62
-#define SEGMENT_LOAD    1
-#define FLAG_EXECUTE    1u
-#define FLAG_WRITE      2u
-
-struct file_header {
-    uint8_t ident[16];
-    uint16_t type, machine;
-    uint32_t version;
-    uint64_t entry, program_headers, section_headers;
-    uint32_t flags;
-    uint16_t header_size, program_header_size, program_header_count;
-    uint16_t section_header_size, section_header_count, section_names;
-};
-
-struct program_header {
-    uint32_t type, flags;
-    uint64_t offset, virtual, physical, file_size, memory_size, alignment;
-};
-
-_Static_assert(sizeof(struct file_header) == 64 && sizeof(struct program_header) == 56, "ELF-64 figures 2 and 6");
-
-static const char *check_header(const struct file_header *header, size_t length)
+static const char *check_header(const Elf64_Ehdr *header, size_t length)
 {
-    if (memcmp(header->ident, ELF_IDENT, 4) != 0)
+    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
         return "it is not an ELF file";
-    if (header->ident[IDENT_CLASS] != CLASS_64 || header->ident[IDENT_DATA] != LITTLE_ENDIAN_DATA ||
-        header->machine != MACHINE_X86_64)
+    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
+        header->e_machine != EM_X86_64)
         return "it is a program for another processor than x86-64";
-    if (header->type != TYPE_EXECUTABLE)
+    if (header->e_type != ET_EXEC)
         return "it is no executable linked to fixed addresses";
-    if (header->program_header_size != sizeof(struct program_header))
+    if (header->e_phentsize != sizeof(Elf64_Phdr))
         return "its program headers have an unknown size";
-    if (header->program_headers > length ||
-        (length - header->program_headers) / sizeof(struct program_header) < header->program_header_count)
+    if (header->e_phoff > length ||
+        (length - header->e_phoff) / sizeof(Elf64_Phdr) < header->e_phnum)
         return "it is cut off: its program headers lie behind its end";
     return NULL;
 }
 
-static const char *check_segment(const struct program_header *header, size_t length, uint64_t lowest, uint64_t highest)
+static const char *check_segment(const Elf64_Phdr *header, size_t length, uint64_t lowest, uint64_t highest)
 {
-    if (header->offset > length || header->file_size > length - header->offset)
+    if (header->p_offset > length || header->p_filesz > length - header->p_offset)
         return "it is cut off: a segment lies behind its end";
-    if (header->file_size > header->memory_size)
+    if (header->p_filesz > header->p_memsz)
         return "a segment is larger in the file than in memory";
-    if (header->virtual < lowest || header->virtual > highest || header->memory_size > highest - header->virtual)
+    if (header->p_vaddr < lowest || header->p_vaddr > highest || header->p_memsz > highest - header->p_vaddr)
         return "a segment lies outside of the addresses for programs";
     return NULL;
 }
@@ -68,14 +41,14 @@ static bool share_a_page(const struct elf_segment *a, const struct elf_segment *
     return a_first <= b_last && b_first <= a_last;
 }
 
-static const char *add_segment(struct elf_image *image, const struct program_header *header)
+static const char *add_segment(struct elf_image *image, const Elf64_Phdr *header)
 {
     struct elf_segment segment = {
-        .address = header->virtual,
-        .memory_bytes = header->memory_size,
-        .offset = header->offset,
-        .file_bytes = header->file_size,
-        .writable = header->flags & FLAG_WRITE,
+        .address = header->p_vaddr,
+        .memory_bytes = header->p_memsz,
+        .offset = header->p_offset,
+        .file_bytes = header->p_filesz,
+        .writable = header->p_flags & PF_W,
     };
 
     if (image->count == ELF_SEGMENTS_MAX)
@@ -89,8 +62,8 @@ static const char *add_segment(struct elf_image *image, const struct program_hea
 
 const char *elf_read(struct elf_image *image, const void *file, size_t length, uint64_t lowest, uint64_t highest)
 {
-    struct file_header header;
-    struct program_header segment;
+    Elf64_Ehdr header;
+    Elf64_Phdr segment;
     bool entry_found = false;
     const char *problem;
 
@@ -100,19 +73,19 @@ const char *elf_read(struct elf_image *image, const void *file, size_t length, u
     memcpy(&header, file, sizeof header);
     if ((problem = check_header(&header, length)))
         return problem;
-    for (unsigned i = 0; i < header.program_header_count; i++) {
-        memcpy(&segment, (const uint8_t *)file + header.program_headers + i * sizeof segment, sizeof segment);
-        if (segment.type != SEGMENT_LOAD || segment.memory_size == 0)
+    for (unsigned i = 0; i < header.e_phnum; i++) {
+        memcpy(&segment, (const uint8_t *)file + header.e_phoff + i * sizeof segment, sizeof segment);
+        if (segment.p_type != PT_LOAD || segment.p_memsz == 0)
             continue;
         if ((problem = check_segment(&segment, length, lowest, highest)) || (problem = add_segment(image, &segment)))
             return problem;
-        entry_found |= (segment.flags & FLAG_EXECUTE) && header.entry >= segment.virtual &&
-                       header.entry - segment.virtual < segment.memory_size;
+        entry_found |= (segment.p_flags & PF_X) && header.e_entry >= segment.p_vaddr &&
+                       header.e_entry - segment.p_vaddr < segment.p_memsz;
     }
     if (image->count == 0)
         return "there is nothing to load in it";
     if (!entry_found)
         return "its entry point is not in its code";
-    image->entry = header.entry;
+    image->entry = header.e_entry;
     return NULL;
 }
