@@ -33,20 +33,6 @@ static uint64_t read_tsc(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* The largest untyped of RAM. */
-static void choose_memory(struct env *e)
-{
-    const seL4_BootInfo *info = e->bootinfo;
-
-    for (seL4_Word i = 0; i < info->untyped.end - info->untyped.start; i++) {
-        const seL4_UntypedDesc *u = &info->untypedList[i];
-        if (!u->isDevice && u->sizeBits > e->untyped_bits) {
-            e->untyped = info->untyped.start + i;
-            e->untyped_bits = u->sizeBits;
-        }
-    }
-}
-
 static bool kernel_has(struct env *e, seL4_Uint32 feature)
 {
     const seL4_BootInfoHeader *record = sel4_bootinfo_find(e->bootinfo, SEL4_BOOTINFO_HEADER_BEAML4);

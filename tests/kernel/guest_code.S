@@ -1,13 +1,6 @@
 /* Programs of guests, and what a monitor cannot say in C. They run at GUEST_CODE (0x1000) and are independent of their
  * position but for that. VMCALL reports to the monitor. */
-    .macro PROGRAM name
-    .globl \name
-\name:
-    .endm
-    .macro END name
-    .globl \name\()_end
-\name\()_end:
-    .endm
+#include "guest_program.inc"
 
     .section .rodata
 

@@ -47,6 +47,19 @@ _Noreturn void skip(struct env *e, const char *reason)
     longjmp(e->back, CASE_SKIPPED);
 }
 
+void choose_memory(struct env *e)
+{
+    const seL4_BootInfo *info = e->bootinfo;
+
+    for (seL4_Word i = 0; i < info->untyped.end - info->untyped.start; i++) {
+        const seL4_UntypedDesc *u = &info->untypedList[i];
+        if (!u->isDevice && u->sizeBits > e->untyped_bits) {
+            e->untyped = info->untyped.start + i;
+            e->untyped_bits = u->sizeBits;
+        }
+    }
+}
+
 seL4_CPtr new_slots(struct env *e, seL4_Word count)
 {
     seL4_CPtr slot = e->next_slot;

@@ -95,6 +95,9 @@ _Noreturn void skip(struct env *e, const char *reason);
 /* One line of TAP commentary. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The cases' memory: the largest untyped of RAM. */
+void choose_memory(struct env *e);
+
 seL4_CPtr new_slot(struct env *e);
 
 /* COUNT empty slots side by side; returns the first. */

@@ -9,22 +9,6 @@ extern const struct test_case __registered_start[], __registered_end[];
 
 static struct env environment;
 
-/* The largest untyped of RAM. */
-static void choose_memory(struct env *e)
-{
-    const seL4_BootInfo *info = e->bootinfo;
-
-    for (seL4_Word i = 0; i < info->untyped.end - info->untyped.start; i++) {
-        const seL4_UntypedDesc *u = &info->untypedList[i];
-        if (!u->isDevice && u->sizeBits > e->untyped_bits) {
-            e->untyped = info->untyped.start + i;
-            e->untyped_bits = u->sizeBits;
-        }
-    }
-    if (e->untyped_bits < 24)
-        panic("no untyped memory of 16 MiB");
-}
-
 /* Takes back all that the case has made: what comes of the memory by revoking it, what does not slot by slot. */
 static void clean_up(struct env *e)
 {
@@ -99,6 +83,8 @@ void root_main(const seL4_BootInfo *bootinfo)
         .next_slot = bootinfo->empty.start,
     };
     choose_memory(e);
+    if (e->untyped_bits < 24)
+        panic("no untyped memory of 16 MiB");
     if (seL4_TCB_SetPriority(seL4_CapInitThreadTCB, seL4_CapInitThreadTCB, ROOT_PRIORITY) != seL4_NoError)
         panic("the root thread's priority cannot be set");
     look_at_the_kernel(e);

@@ -1,12 +1,5 @@
 /* Programs of guests on AMD-V alone; VMMCALL reports to the monitor. */
-    .macro PROGRAM name
-    .globl \name
-\name:
-    .endm
-    .macro END name
-    .globl \name\()_end
-\name\()_end:
-    .endm
+#include "guest_program.inc"
 
     .section .rodata
 

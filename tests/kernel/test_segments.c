@@ -1,4 +1,5 @@
 /* The FS and GS bases belong to each thread, whichever way they were set. */
+#include "tests/kernel/gs_base.h"
 #include "tests/kernel/harness.h"
 
 #define REGISTER_COUNT (sizeof(seL4_UserContext) / sizeof(seL4_Word))
@@ -10,18 +11,6 @@ static seL4_Word fs_base(void)
     seL4_Word base;
     __asm__ volatile("rdfsbase %0" : "=r"(base));
     return base;
-}
-
-static seL4_Word gs_base(void)
-{
-    seL4_Word base;
-    __asm__ volatile("rdgsbase %0" : "=r"(base));
-    return base;
-}
-
-static void set_gs_base(seL4_Word base)
-{
-    __asm__ volatile("wrgsbase %0" : : "r"(base));
 }
 
 /* Sets its GS base to ARGUMENT and looks, again and again, whether it and the FS base are still the same. */

@@ -1,4 +1,5 @@
 /* Guests on AMD-V among threads, beyond what test_vm_threads.c has of both kinds of guest. */
+#include "tests/kernel/gs_base.h"
 #include "tests/kernel/svm_guest.h"
 
 #define MR(name) word[SEL4_VMENTER_FAULT_##name]
@@ -8,18 +9,6 @@
 /* Implemented in guest_code.S. */
 void vector_set(uint64_t value);
 uint64_t vector_get(void);
-
-static seL4_Word gs_base(void)
-{
-    seL4_Word base;
-    __asm__ volatile("rdgsbase %0" : "=r"(base));
-    return base;
-}
-
-static void set_gs_base(seL4_Word base)
-{
-    __asm__ volatile("wrgsbase %0" : : "r"(base));
-}
 
 static struct guest guests[GUESTS];
 

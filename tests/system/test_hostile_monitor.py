@@ -1,7 +1,7 @@
 """What a monitor that turns on the system can do: end its own VM, and nothing else. A second VM is the witness."""
 import pytest
 from machine import ROOT, Machine, compile_config, pack_iso, servers
-from test_lifecycle import IDLE, totals, vm
+from test_lifecycle import IDLE, assert_last_totals, totals, vm
 
 
 def boot(folder, *behaviours):
@@ -10,10 +10,9 @@ def boot(folder, *behaviours):
     return Machine.boot(pack_iso(members, folder), "qemu")
 
 
-def assert_all_given_back(machine, before):
+def assert_witness_unharmed(machine, before):
     machine.expect(IDLE)
-    last = machine.transcript.rfind("[init] memory:")
-    assert f"{before[0]} bytes free, {before[1]} slots free" in machine.transcript[last:]
+    assert_last_totals(machine, before)
     assert 'VM 1 "witness" powered off' in machine.transcript
     assert "[vmm1] witness 4" in machine.transcript
 
@@ -22,7 +21,7 @@ def assert_all_given_back(machine, before):
 def test_a_monitor_cannot_disturb_others(tmp_path, behaviour):
     with boot(tmp_path, behaviour, "witness") as machine:
         before = totals(machine)
-        assert_all_given_back(machine, before)
+        assert_witness_unharmed(machine, before)
         assert f'VM 0 "{behaviour}" powered off' in machine.transcript
 
 
@@ -38,7 +37,7 @@ def test_a_fault_of_a_monitor_ends_its_vm_alone(tmp_path, behaviour, fault):
     name = behaviour.replace(" ", "-")
     with boot(tmp_path, behaviour, "witness") as machine:
         before = totals(machine)
-        assert_all_given_back(machine, before)
+        assert_witness_unharmed(machine, before)
         assert f'[init] VM 0 "{name}": its monitor faulted: {fault}' in machine.transcript
         assert f'[init] VM 0 "{name}" crashed; it stays off' in machine.transcript
 

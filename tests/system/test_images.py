@@ -4,11 +4,11 @@ import re
 import pytest
 from images import bad_images
 from machine import ROOT, Machine, make_iso
+from test_lifecycle import assert_last_totals, totals
 
 GUEST = ROOT / "build/guests/poweroff.elf"
 VMS_AT_ONCE = 12
 IMAGES = bad_images(GUEST.read_bytes()) if GUEST.exists() else []
-TOTALS = r"\[init\] memory: (\d+) bytes free, (\d+) slots free\s"
 
 
 def vm(name, kernel, **settings):
@@ -30,12 +30,11 @@ def test_bad_kernels_are_refused_each_for_its_reason(tmp_path, kernel, first):
         config += vm(image.name, tmp_path / image.name, **settings)
     config += vm("good", GUEST, cmdline="poweroff")
     with Machine.boot(make_iso(config, tmp_path, kernel), "bochs", memory=512) as machine:
-        before = machine.expect(TOTALS)
+        before = totals(machine)
         machine.expect(r"\[init\] no VM is running")
         for number, image in enumerate(images):
             said = re.search(rf'VM {number} "{image.name}" refused: (.*)', machine.transcript)
             assert said, f"nothing about {image.name}:\n{machine.transcript}"
             assert re.search(image.message, said[1]), f"{image.name}: {said[1]}"
         assert f'VM {len(images)} "good" powered off' in machine.transcript
-        last = machine.transcript.rfind("[init] memory:")
-        assert f"{before[1]} bytes free, {before[2]} slots free" in machine.transcript[last:]
+        assert_last_totals(machine, before)

@@ -26,6 +26,11 @@ def totals(machine):
     return match[1], match[2]
 
 
+def assert_last_totals(machine, before):
+    last = machine.transcript.rfind("[init] memory:")
+    assert f"{before[0]} bytes free, {before[1]} slots free" in machine.transcript[last:]
+
+
 def test_without_hardware_virtualization_each_vm_gets_one_clear_line_and_the_system_stays_up(tmp_path):
     iso = make_iso(vm("first") + vm("second", mode="vtx"), tmp_path)
     with Machine.boot(iso, "qemu", options=["-cpu", "max,-svm"]) as machine:
@@ -148,8 +153,7 @@ def test_bad_vms_are_refused_and_a_good_one_runs(tmp_path, kernel):
         assert 'VM 5 "not-a-kernel" cannot run' in transcript
         assert "poweroff guest: poweroff" in transcript
         assert 'VM 4 "good" powered off' in transcript
-        last = transcript.rfind("[init] memory:")
-        assert f"{before[0]} bytes free, {before[1]} slots free" in transcript[last:]
+        assert_last_totals(machine, before)
 
 
 def test_a_start_that_fails_half_way_takes_everything_back(tmp_path, kernel):
@@ -161,8 +165,7 @@ def test_a_start_that_fails_half_way_takes_everything_back(tmp_path, kernel):
         machine.expect(IDLE)
         assert re.search("not started: (free memory is in too small|not enough memory)", machine.transcript)
         assert "powered off" in machine.transcript
-        last = machine.transcript.rfind("[init] memory:")
-        assert f"{before[0]} bytes free, {before[1]} slots free" in machine.transcript[last:]
+        assert_last_totals(machine, before)
 
 
 def test_a_bad_monitor_program_is_refused(tmp_path, kernel):
@@ -178,8 +181,7 @@ def test_ten_reboots_and_ten_power_offs_give_everything_back(tmp_path, kernel):
         before = totals(machine)
         machine.expect(IDLE)
         assert machine.transcript.count("powered off") == 10
-        last = machine.transcript.rfind("[init] memory:")
-        assert f"{before[0]} bytes free, {before[1]} slots free" in machine.transcript[last:]
+        assert_last_totals(machine, before)
     # Alone in a boot of its own, so that no other VM's memory is missing in the totals between its rounds.
     with Machine.boot(make_iso(vm("again", "reboot"), tmp_path, kernel), "bochs") as machine:
         before = totals(machine)
