@@ -2,7 +2,7 @@
 # out: vmmserver links their objects themselves (VMM_DEVICES).
 include vmm/acpi.mk
 
-VMM_SOURCES := $(sort $(wildcard vmm/*.c vmm/vmx/*.c vmm/svm/*.c))
+VMM_SOURCES := $(sort $(wildcard vmm/*.c vmm/vmx/*.c vmm/svm/*.c vmm/pv/*.c))
 VMM_DEVICES := $(sort $(wildcard vmm/devices/*.c))
 $(eval $(call user_library,vmm,$(VMM_SOURCES)))
 
