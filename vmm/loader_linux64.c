@@ -13,7 +13,10 @@
 #define TABLE_ENTRIES  512u
 #define GIB_SHIFT      30
 #define PAGE_2M_SHIFT  21
-#define ALWAYS_MAPPED  4u /* GiB */
+/* GiB that are always mapped, by kind of kernel. A bzImage may put itself anywhere below 4 GiB before it has tables of its
+ * own; an ELF kernel stays where it is, and Nanos takes what is mapped beyond 1 GiB for its own. */
+#define BZIMAGE_MAPPED 4u
+#define ELF_MAPPED     1u
 #define MAPPED_MAX     8u /* GiB beyond that, for a kernel above */
 
 /* SDM 3A 4.5: present, writable, accessed; dirty and "this is a page" where one is mapped. */
@@ -39,22 +42,22 @@ static void map_gib(const struct guest_memory *memory, uint64_t pdpt, uint64_t d
 static const char *write_page_tables(struct loading *loading)
 {
     const struct guest_memory *memory = loading->memory;
+    uint64_t always = loading->kernel.setup_header ? BZIMAGE_MAPPED : ELF_MAPPED;
     uint64_t first = loading->kernel.start >> GIB_SHIFT, last = (loading->kernel.end - 1) >> GIB_SHIFT;
     uint64_t pml4 = LOADER_PAGE_TABLES, pdpt = pml4 + TABLE_BYTES, directory = pdpt + TABLE_BYTES;
     static const uint8_t empty[TABLE_BYTES];
 
-    _Static_assert(LOADER_PAGE_TABLES + (2 + ALWAYS_MAPPED + MAPPED_MAX) * TABLE_BYTES <= LOW_MEMORY_END, "room");
-    if (first < ALWAYS_MAPPED)
-        first = ALWAYS_MAPPED;
+    _Static_assert(LOADER_PAGE_TABLES + (2 + BZIMAGE_MAPPED + MAPPED_MAX) * TABLE_BYTES <= LOW_MEMORY_END, "room");
+    if (first < always)
+        first = always;
     if (last >= TABLE_ENTRIES || (last >= first && last - first >= MAPPED_MAX))
-        return loader_refuse(loading, "the kernel lies between %#lx and %#lx; expected it below 4 GiB, or in %u GiB of "
-                             "the first 512", loading->kernel.start,
-                             loading->kernel.end, MAPPED_MAX);
+        return loader_refuse(loading, "the kernel lies between %#lx and %#lx; expected it below %lu GiB, or in %u GiB of "
+                             "the first 512", loading->kernel.start, loading->kernel.end, always, MAPPED_MAX);
     guest_memory_write(memory, pml4, empty, TABLE_BYTES);
     guest_memory_write(memory, pdpt, empty, TABLE_BYTES);
     write_entry(memory, pml4, 0, pdpt | ENTRY_TABLE);
-    for (uint64_t gib = 0; gib <= last || gib < ALWAYS_MAPPED; gib++) {
-        if (gib >= ALWAYS_MAPPED && gib < first)
+    for (uint64_t gib = 0; gib <= last || gib < always; gib++) {
+        if (gib >= always && gib < first)
             gib = first;
         map_gib(memory, pdpt, directory, gib);
         directory += TABLE_BYTES;
@@ -107,6 +110,7 @@ const char *loader_prepare_linux64(struct loading *loading, struct boot_state *s
     state->entry = loading->kernel.entry;
     state->information = LOADER_INFORMATION;
     state->page_tables = LOADER_PAGE_TABLES;
+    state->stack = LOADER_STACK;
     state->gdt = LOADER_GDT;
     state->gdt_limit = sizeof gdt - 1;
     return NULL;

@@ -5,8 +5,9 @@
  *   0x00001000  GDT                      LINUX64
  *   0x00002000  boot parameters, or PVH start info with memory map and module list
  *   0x00003000  command line
- *   0x00004000  page tables              LINUX64
- *   0x0009f000  end of usable low memory
+ *   0x00004000  left zero: Nanos builds its memory map at 0x7daa, downwards, and takes what it finds there for a part
+ *   0x00009000  page tables              LINUX64
+ *   0x0009f000  end of usable low memory, and of a stack                    LINUX64
  *   0x000e0000  ACPI tables (acpi_tables.h)
  *   0x00100000  kernel, where its image wants it
  *   ...         initrd, as high as it may be
@@ -20,9 +21,10 @@
 #define LOADER_GDT         0x1000u
 #define LOADER_INFORMATION 0x2000u
 #define LOADER_CMDLINE     0x3000u
-#define LOADER_PAGE_TABLES 0x4000u
+#define LOADER_PAGE_TABLES 0x9000u
 
 #define LOW_MEMORY_END  0x9f000u
+#define LOADER_STACK    LOW_MEMORY_END
 #define HIGH_MEMORY     UINT64_C(0x100000) /* where kernels and initrds may lie */
 #define FOUR_GIB        UINT64_C(0x100000000)
 #define CMDLINE_MAX     2047u /* bytes, without the terminating NUL; what ipc/vm_config.h and Linux can hold */

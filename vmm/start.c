@@ -75,6 +75,7 @@ static void start_linux64(struct vcpu *vcpu, const struct boot_state *state)
     vcpu_set(vcpu, VCPU_CR4, CR4_PAE);
     vcpu_set(vcpu, VCPU_EFER, EFER_LME | EFER_LMA);
     vcpu_set(vcpu, VCPU_RSI, state->information);
+    vcpu_set(vcpu, VCPU_RSP, state->stack);
 }
 
 void start_vcpu(struct vcpu *vcpu, const struct boot_state *state)

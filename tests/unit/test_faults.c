@@ -209,7 +209,7 @@ static void test_a_guest_by_linux_64_bit_protocol_starts_in_long_mode(void **sta
 {
     const struct boot_state boot = {
         .protocol = BOOT_LINUX64, .entry = 0x1000000, .information = 0x7000, .page_tables = 0x9000,
-        .gdt = 0x6000, .gdt_limit = 0x1f,
+        .stack = 0x8000, .gdt = 0x6000, .gdt_limit = 0x1f,
     };
     struct fake_vcpu fake;
 
@@ -219,6 +219,7 @@ static void test_a_guest_by_linux_64_bit_protocol_starts_in_long_mode(void **sta
     assert_enterable(&fake);
     assert_int_equal(fake.vcpu.value[VCPU_RIP], 0x1000000);
     assert_int_equal(fake.vcpu.value[VCPU_RSI], 0x7000);
+    assert_int_equal(fake.vcpu.value[VCPU_RSP], 0x8000);
     assert_int_equal(fake.vcpu.value[VCPU_CR0], CR0_PG | CR0_PE | CR0_ET);
     assert_int_equal(fake.vcpu.value[VCPU_CR3], 0x9000);
     assert_int_equal(fake.vcpu.value[VCPU_CR4], CR4_PAE);

@@ -140,14 +140,21 @@ static uint64_t translate(const struct guest_memory *memory, uint64_t cr3, uint6
     return (entry & ~UINT64_C(0x1fffff)) | (address & 0x1fffff);
 }
 
-static void check_linux64_state(const struct guest_memory *memory, const struct boot_state *boot)
+/* MAPPED: how many GiB are, from 0 on. */
+static void check_linux64_state(const struct guest_memory *memory, const struct boot_state *boot, uint64_t mapped)
 {
     static const uint64_t addresses[] = { 0, 0x1fffff, 0x200000, GIB - 1, GIB, 3 * GIB + 5, 4 * GIB - 1 };
+    /* Where Nanos builds its memory map, downwards, after what it finds there. */
+    static const uint8_t zero[0x7dbe - 0x4000];
 
     assert_int_equal(boot->protocol, BOOT_LINUX64);
     for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++)
-        assert_int_equal(translate(memory, boot->page_tables, addresses[i]), addresses[i]);
-    assert_int_equal(translate(memory, boot->page_tables, 4 * GIB), UINT64_MAX);
+        assert_int_equal(translate(memory, boot->page_tables, addresses[i]),
+                         addresses[i] < mapped * GIB ? addresses[i] : UINT64_MAX);
+    assert_int_equal(translate(memory, boot->page_tables, mapped * GIB), UINT64_MAX);
+    assert_memory_equal(at(memory, 0x4000, sizeof zero), zero, sizeof zero);
+    assert_in_range(boot->stack, boot->page_tables + 0x10000, 0x9f000); /* room for one, in RAM that nothing else is in */
+    assert_int_equal(boot->stack % 16, 0);
     assert_int_equal(translate(memory, boot->page_tables, HIGH_BASE), UINT64_MAX);
     assert_int_equal(translate(memory, boot->page_tables, UINT64_C(1) << 39), UINT64_MAX);
 
@@ -167,7 +174,7 @@ static void test_an_elf_kernel_without_a_note_starts_by_the_linux_protocol(void 
 
     (void)state;
     load(&memory, &request, &boot);
-    check_linux64_state(&memory, &boot);
+    check_linux64_state(&memory, &boot, 1);
     check_segments(&memory, &kernel);
     assert_int_equal(boot.entry, 0x100040);
 
@@ -199,7 +206,7 @@ static void test_the_choice_decides_for_an_elf_kernel_that_can_both(void **state
     (void)state;
     request.choice = BOOT_CHOICE_LINUX64;
     load(&memory, &request, &boot);
-    check_linux64_state(&memory, &boot);
+    check_linux64_state(&memory, &boot, 1);
     assert_int_equal(boot.entry, 0x100040);
     request.choice = BOOT_CHOICE_PVH;
     load(&memory, &request, &boot);
@@ -223,7 +230,7 @@ static void test_a_bzimage_lies_where_it_wants_with_its_header_in_the_boot_param
     request.initrd = initrd.bytes;
     request.initrd_bytes = initrd.length;
     load(&memory, &request, &boot);
-    check_linux64_state(&memory, &boot);
+    check_linux64_state(&memory, &boot, 4);
     assert_int_equal(boot.entry, 0x400200);
     assert_memory_equal(at(&memory, 0x400000, 0x800), kernel.bytes + 3 * 512, 0x800);
 
@@ -468,7 +475,7 @@ static void debian_kernel(const char *vmlinux_name, const char *bzimage_name)
 
     request = request_of(&bzimage);
     load(&memory, &request, &boot);
-    check_linux64_state(&memory, &boot);
+    check_linux64_state(&memory, &boot, 4);
     assert_int_equal(boot.entry, 0x1000200);
     /* startup_64 begins with cld, cli. */
     assert_memory_equal(at(&memory, boot.entry, 2), "\xfc\xfa", 2);

@@ -54,8 +54,14 @@ static bool write_wall_clock(const struct kvm_clock *clock, uint64_t address)
 
 static bool write_system_time(const struct kvm_clock *clock, uint64_t address)
 {
-    struct system_time time = { .version = 2, .tsc = clock->started, .flags = TSC_STABLE };
-    uint64_t hz = clock->machine->tsc_hz;
+    uint64_t hz = clock->machine->tsc_hz, now = clock->machine->now();
+    /* As it is now, not as it was at the start: Nanos holds a clock that shows 0 for one that was never written. */
+    struct system_time time = {
+        .version = 2,
+        .tsc = now,
+        .nanoseconds = ticks_convert(now - clock->started, hz, NANOSECONDS),
+        .flags = TSC_STABLE,
+    };
 
     /* Ticks are scaled such that one has 0.5 to 1 ns, for a multiplier with all of its 32 bits. */
     for (; hz > 2 * NANOSECONDS; hz >>= 1)
