@@ -3,6 +3,7 @@
 #include "vmm/cpuid_bits.h"
 #include "vmm/cpuid_rules.h"
 #include "vmm/devices/local_apic.h"
+#include "vmm/pv/pvm_abi.h"
 
 #include <string.h>
 
@@ -37,7 +38,7 @@ void cpuid_prepare(struct cpuid_policy *policy)
     policy->xcr0_offered = policy->xcr0_allowed & ((uint64_t)xsave.edx << 32 | xsave.eax);
     if (!(cpuid_host(policy, 1, 0).ecx & C1_XSAVE) || (~policy->xcr0_offered & (XCR0_X87 | XCR0_SSE)))
         policy->xcr0_offered = 0;
-    policy->kvm_clock = !vendor_is(policy, "GenuineIntel");
+    policy->kvm_clock = policy->pvm || !vendor_is(policy, "GenuineIntel");
     cpuid_apply_rules(policy);
 }
 
@@ -157,20 +158,32 @@ static struct cpuid_values signature(uint32_t last_leaf, const char text[12])
     return answer;
 }
 
+static struct cpuid_values own_answer(uint32_t base, uint32_t leaf)
+{
+    switch (leaf - base) {
+    case 0:  return signature(base + 1, CPUID_SIGNATURE);
+    case 1:  return (struct cpuid_values) { .eax = CPUID_INTERFACE_VERSION };
+    default: return (struct cpuid_values) { 0 };
+    }
+}
+
+static struct cpuid_values kvm_answer(const struct cpuid_policy *policy, uint32_t base, uint32_t leaf)
+{
+    switch (leaf - base) {
+    case 0:  return signature(policy->pvm ? PVM_CPUID_FEATURES : base + 1, "KVMKVMKVM\0\0");
+    case 1:  return (struct cpuid_values) { .eax = CPUID_KVM_NO_IO_DELAY | (policy->kvm_clock ? CPUID_KVM_CLOCK : 0) };
+    case 2:  return (struct cpuid_values) { .ebx = policy->pvm ? PVM_CPUID_SIGNATURE : 0 };
+    default: return (struct cpuid_values) { 0 };
+    }
+}
+
 static struct cpuid_values hypervisor_answer(const struct cpuid_policy *policy, uint32_t leaf)
 {
-    switch (leaf) {
-    case CPUID_HYPERVISOR:
-        return signature(CPUID_HYPERVISOR + 1, CPUID_SIGNATURE);
-    case CPUID_HYPERVISOR + 1:
-        return (struct cpuid_values) { .eax = CPUID_INTERFACE_VERSION };
-    case CPUID_HYPERVISOR_KVM:
-        return signature(CPUID_HYPERVISOR_KVM + 1, "KVMKVMKVM\0\0");
-    case CPUID_HYPERVISOR_KVM + 1:
-        return (struct cpuid_values) { .eax = CPUID_KVM_NO_IO_DELAY | (policy->kvm_clock ? CPUID_KVM_CLOCK : 0) };
-    default:
-        return (struct cpuid_values) { 0 };
-    }
+    uint32_t base = leaf < CPUID_HYPERVISOR_KVM ? CPUID_HYPERVISOR : CPUID_HYPERVISOR_KVM;
+
+    if ((base == CPUID_HYPERVISOR_KVM) != policy->pvm)
+        return kvm_answer(policy, base, leaf);
+    return own_answer(base, leaf);
 }
 
 struct cpuid_values cpuid_answer(const struct cpuid_policy *policy, const struct cpuid_guest *guest, uint32_t leaf,

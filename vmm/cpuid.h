@@ -17,6 +17,7 @@ struct cpuid_policy {
     uint64_t tsc_hz;
     uint64_t xcr0_allowed; /* features that the guest may enable */
     bool pcid, invpcid;    /* the back end lets the guest set CR4.PCIDE, and has enabled INVPCID */
+    bool pvm;              /* the guest speaks PVM (vmm/pv/pvm_abi.h), and looks for KVM in the first leaf */
 
     /* Filled by cpuid_prepare: an exit for CPUID is frequent enough not to ask the CPU each time. */
     uint32_t host_last_basic, host_last_extended, host_last_7;
@@ -37,7 +38,7 @@ struct cpuid_guest {
 #define CPUID_HYPERVISOR        0x40000000u /* EBX, ECX, EDX: the signature */
 #define CPUID_SIGNATURE         "beaml4beaml4"
 #define CPUID_INTERFACE_VERSION 1u          /* CPUID_HYPERVISOR + 1, EAX */
-#define CPUID_HYPERVISOR_KVM    0x40000100u
+#define CPUID_HYPERVISOR_KVM    0x40000100u /* PVM: the two are the other way round */
 #define CPUID_KVM_NO_IO_DELAY   (1u << 1)
 #define CPUID_KVM_CLOCK         (1u << 3 | 1u << 24) /* by its newer MSRs, and stable */
 #define CPUID_HYPERVISOR_END    0x40010000u

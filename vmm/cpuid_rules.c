@@ -111,6 +111,8 @@ static void remove_dependents(const struct cpuid_policy *policy, const struct ru
     }
     if (is_about(rule, 7, 0) && !(policy->pcid && policy->invpcid))
         answer->ebx &= ~(uint32_t)B7_INVPCID;
+    if (is_about(rule, 7, 0) && policy->pvm)
+        answer->ebx &= ~(uint32_t)(B7_SMEP | B7_SMAP);
 }
 
 void cpuid_apply_rules(struct cpuid_policy *policy)

@@ -19,6 +19,10 @@ static inline enum fault_result exits_raise_gp(struct monitor *monitor)
     return exits_raise(monitor, VECTOR_GP, true, 0);
 }
 
+/* A model specific register, whoever has it. False: the guest gets a #GP. */
+bool exits_get_msr(struct monitor *monitor, uint32_t index, uint64_t *value);
+bool exits_set_msr(struct monitor *monitor, uint32_t index, uint64_t value);
+
 /* In files of their own. */
 fault_handler exits_read_msr, exits_write_msr, exits_control_register, exits_xsetbv;
 void exits_refresh_apic(struct monitor *monitor); /* IA32_APIC_BASE may have changed */

@@ -80,20 +80,48 @@ void exits_refresh_apic(struct monitor *monitor)
         bus_perform(&monitor->machine.bus, BUS_MSR, &access) == BUS_DONE && (access.value & APIC_ENABLED);
 }
 
+bool exits_get_msr(struct monitor *monitor, uint32_t index, uint64_t *value)
+{
+    struct bus_access access = { .size = 8, .address = index };
+    const struct cpu_msr *msr = find_msr(index);
+
+    if (msr) {
+        *value = vcpu_get(&monitor->vcpu, msr->reg);
+        return true;
+    }
+    enum bus_result result = bus_perform(&monitor->machine.bus, BUS_MSR, &access);
+    *value = access.value;
+    return result == BUS_DONE;
+}
+
+bool exits_set_msr(struct monitor *monitor, uint32_t index, uint64_t value)
+{
+    struct bus_access access = { .write = true, .size = 8, .address = index, .value = value };
+    const struct cpu_msr *msr = find_msr(index);
+
+    if (msr) {
+        if (!fit(monitor, msr->rule, &value))
+            return false;
+        vcpu_set(&monitor->vcpu, msr->reg, value);
+        return true;
+    }
+    if (bus_perform(&monitor->machine.bus, BUS_MSR, &access) != BUS_DONE)
+        return false;
+    if (index == MSR_APIC_BASE)
+        exits_refresh_apic(monitor);
+    return true;
+}
+
 enum fault_result exits_read_msr(void *context, const struct vcpu_exit *exit)
 {
     struct monitor *monitor = context;
     struct vcpu *vcpu = &monitor->vcpu;
-    uint32_t index = (uint32_t)vcpu_get(vcpu, VCPU_RCX);
-    struct bus_access access = { .size = 8, .address = index };
-    const struct cpu_msr *msr = find_msr(index);
+    uint64_t value;
 
-    if (msr)
-        access.value = vcpu_get(vcpu, msr->reg);
-    else if (bus_perform(&monitor->machine.bus, BUS_MSR, &access) != BUS_DONE)
+    if (!exits_get_msr(monitor, (uint32_t)vcpu_get(vcpu, VCPU_RCX), &value))
         return exits_raise_gp(monitor);
-    vcpu_set(vcpu, VCPU_RAX, access.value & UINT32_MAX);
-    vcpu_set(vcpu, VCPU_RDX, access.value >> 32);
+    vcpu_set(vcpu, VCPU_RAX, value & UINT32_MAX);
+    vcpu_set(vcpu, VCPU_RDX, value >> 32);
     vcpu_skip(vcpu, exit->instruction_length);
     return FAULT_HANDLED;
 }
@@ -102,20 +130,10 @@ enum fault_result exits_write_msr(void *context, const struct vcpu_exit *exit)
 {
     struct monitor *monitor = context;
     struct vcpu *vcpu = &monitor->vcpu;
-    uint32_t index = (uint32_t)vcpu_get(vcpu, VCPU_RCX);
     uint64_t value = vcpu_get(vcpu, VCPU_RDX) << 32 | (vcpu_get(vcpu, VCPU_RAX) & UINT32_MAX);
-    struct bus_access access = { .write = true, .size = 8, .address = index, .value = value };
-    const struct cpu_msr *msr = find_msr(index);
 
-    if (msr) {
-        if (!fit(monitor, msr->rule, &value))
-            return exits_raise_gp(monitor);
-        vcpu_set(vcpu, msr->reg, value);
-    } else if (bus_perform(&monitor->machine.bus, BUS_MSR, &access) != BUS_DONE) {
+    if (!exits_set_msr(monitor, (uint32_t)vcpu_get(vcpu, VCPU_RCX), value))
         return exits_raise_gp(monitor);
-    } else if (index == MSR_APIC_BASE) {
-        exits_refresh_apic(monitor);
-    }
     vcpu_skip(vcpu, exit->instruction_length);
     return FAULT_HANDLED;
 }

@@ -329,6 +329,28 @@ static void test_hypervisor_leaves_name_us_and_the_interface_of_kvm(void **state
     check(ask(&policy, 0x40000101, 0), 0x0100000a, 0, 0, 0);
 }
 
+static void test_a_pvm_guest_finds_kvm_first_and_behind_it_pvm(void **state)
+{
+    struct cpuid_policy policy = policy_for(skylake, 7);
+
+    (void)state;
+    policy.pvm = true;
+    cpuid_prepare(&policy);
+    struct cpuid_values kvm = ask(&policy, 0x40000000, 0), own = ask(&policy, 0x40000100, 0);
+    assert_true(kvm.eax >= 0x40000002);
+    assert_memory_equal(&kvm.ebx, "KVMKVMKVM\0\0\0", 12);
+    check(ask(&policy, 0x40000001, 0), 0x0100000a, 0, 0, 0); /* with the clock, on any CPU */
+    struct cpuid_values pvm = ask(&policy, 0x40000002, 0);
+    assert_int_equal(pvm.eax, 0);
+    assert_memory_equal(&pvm.ebx, "PVM", 4);
+    assert_int_equal(own.eax, 0x40000101);
+    assert_memory_equal(&own.ebx, "beaml4beaml4", 12);
+    check(ask(&policy, 0x40000101, 0), 1, 0, 0, 0);
+    /* Ring 3 is all there is: no SMEP, no SMAP, neither here nor in CR4. */
+    assert_int_equal(ask(&policy, 7, 0).ebx & (1u << 7 | 1u << 20), 0);
+    assert_int_equal(cpuid_cr4_bits(&policy) & (1u << 20 | 1u << 21), 0);
+}
+
 static double frequency_error(uint64_t tsc_hz, uint64_t numerator, uint64_t denominator)
 {
     double error = (double)LOCAL_APIC_TIMER_HZ * (double)numerator / (double)denominator - (double)tsc_hz;
@@ -415,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_pcid_and_invpcid_need_the_back_end),
         cmocka_unit_test(test_cr4_has_the_bits_of_what_is_offered),
         cmocka_unit_test(test_hypervisor_leaves_name_us_and_the_interface_of_kvm),
+        cmocka_unit_test(test_a_pvm_guest_finds_kvm_first_and_behind_it_pvm),
         cmocka_unit_test(test_the_tsc_leaf_is_the_best_fraction_that_linux_can_take),
         cmocka_unit_test(test_an_unknown_frequency_is_not_told),
         cmocka_unit_test(test_on_this_computer_nothing_is_shown_that_it_does_not_have),
