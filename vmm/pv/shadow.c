@@ -299,14 +299,19 @@ static void drop_between(struct shadow *shadow, uint16_t table, uint64_t first, 
     }
 }
 
+static bool is_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
 void shadow_invalidate_range(struct shadow *shadow, uint64_t cr3, uint64_t address, uint64_t length)
 {
-    uint64_t end = length > UINT64_MAX - address ? UINT64_MAX : address + length - 1;
+    uint64_t end = length > UINT64_MAX - address ? UINT64_MAX : address + length - 1; /* if there is a length */
     uint64_t first = address << 16 >> 16, last = end << 16 >> 16;
 
     end_releases(shadow);
-    if (length > 0 && (last < first || end - address > last - first)) {
-        first = 0; /* it wraps, or has addresses that are not canonical */
+    if (!is_canonical(address) || !is_canonical(end)) {
+        first = 0;
         last = UINT64_MAX >> 16;
     }
     for (unsigned user = 0; length > 0 && user < 2; user++) {
