@@ -16,7 +16,7 @@ struct acpi_pages {
     } page[ACPI_PAGES_MAX];
 };
 
-/* An acpi_reader (madt.h); CONTEXT is a struct acpi_pages with RESOURCES set and everything else zero. */
+/* An acpi_reader (acpi.h); CONTEXT is a struct acpi_pages with RESOURCES set and everything else zero. */
 const void *acpi_pages_read(void *context, uint64_t paddr, size_t bytes);
 
 /* Unmaps what the last read has mapped and gives it back. */

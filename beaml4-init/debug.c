@@ -49,6 +49,7 @@ static void describe_service(const struct init *init, enum service_id id, struct
 
     *process = (struct debug_process) {
         .is_service = 1,
+        .number = id,
         .state = service->runs ? DEBUG_RUNNING : DEBUG_OFF,
         .own_bytes = service->process.exists ? service->process.pool.bytes : 0,
         .starts = service->starts,
@@ -139,6 +140,11 @@ enum hypervisor_status debug_serve(struct init *init, uint64_t operation, const 
         break;
     case DEBUG_LOG:
         log_clients_show_log(&init->log);
+        break;
+    case DEBUG_RESTART:
+        if (words[0] >= SERVICE_COUNT)
+            return HV_NO_SUCH;
+        services_restart(init, (enum service_id)words[0]);
         break;
     case DEBUG_HALT:
         halt(init);

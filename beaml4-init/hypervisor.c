@@ -48,6 +48,10 @@ static bool serve_monitor(struct init *init, unsigned index, const struct messag
     case HV_VM_CRASHED:
         vm_end(init, index, VM_END_CRASHED);
         return false;
+    case HV_TIME_ROOM:
+        if (time_clients_grow(&init->time, CLIENT_FIRST_VM + index, &vm->monitor.pool) != NULL)
+            *status = HV_NO_MEMORY;
+        return true;
     default:
         *status = HV_INVALID;
         return true;

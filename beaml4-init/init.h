@@ -5,6 +5,7 @@
 #include "beaml4-init/log_clients.h"
 #include "beaml4-init/machine.h"
 #include "beaml4-init/process.h"
+#include "beaml4-init/time_clients.h"
 #include "beaml4-init/vm_policy.h"
 #include "ipc/debug.h"
 #include "ipc/vm_config.h"
@@ -46,19 +47,22 @@ struct init {
     struct machine machine;
     struct archive archive;
     seL4_CPtr endpoint;      /* what everyone asks, and where faults arrive */
-    seL4_CPtr time_endpoint; /* timeserver's */
+    struct pool lasting;     /* of what outlives the services that use it */
+    struct time_clients time;
     struct log_clients log;
     struct service service[SERVICE_COUNT];
     unsigned vm_count;
     struct vm vm[CONFIG_MAX_VMS];
 };
 
-/* Starts logserver, on which init's own log then goes on, and timeserver; what does not start is reported. */
+/* Starts logserver, on which init's own log then goes on, and the others; what does not start is reported. */
 void services_start(struct init *init);
 
+/* Ends a service, whether it runs or not, and starts it anew. */
+void services_restart(struct init *init, enum service_id id);
 
-/* The service that is CLIENT has faulted; TEXT says how. It starts again where it holds nothing of others', and stays
- * as it is otherwise. */
+/* The service that is CLIENT has faulted; TEXT says how. It starts again, but for one that has faulted soon after its
+ * start too often in a row. */
 void services_faulted(struct init *init, unsigned client, const char *text);
 
 /* The name of a service. */

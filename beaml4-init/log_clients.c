@@ -24,9 +24,9 @@ _Static_assert(SERVICE_RINGS + LOG_MAX_CLIENTS * RING_COUNT * 2 * PAGE_BYTES <= 
                "there is room for all rings");
 
 /* A frame of FRAME's pages in init's window. */
-static const char *map_for_init(struct log_clients *log, seL4_CPtr frame, void **address)
+static const char *map_for_init(const struct log_clients *log, seL4_CPtr frame, void **address)
 {
-    *address = resources_take_window(log->logserver->pool.resources, 1);
+    *address = resources_take_window(log->pool->resources, 1);
     if (!*address)
         return "no room in init's address space";
     if (seL4_X86_Page_Map(frame, seL4_CapInitThreadVSpace, (seL4_Word)*address, seL4_ReadWrite,
@@ -35,41 +35,32 @@ static const char *map_for_init(struct log_clients *log, seL4_CPtr frame, void *
     return NULL;
 }
 
-const char *log_clients_open(struct log_clients *log, struct process *logserver)
+const char *log_clients_open(struct log_clients *log, struct pool *pool)
 {
-    struct pool *pool = &logserver->pool;
-    const uint64_t place = SERVICE_STARTUP + PAGE_BYTES;
-    seL4_CPtr frame;
     void *table;
     const char *problem;
 
-    *log = (struct log_clients) { .logserver = logserver };
-    if ((problem = pool_make(pool, seL4_X86_4K, 0, &frame)) ||
-        (problem = address_space_share_page(&logserver->space, place, frame, seL4_CanRead)) ||
-        (problem = map_for_init(log, frame, &table)) || (problem = pool_take_slot(pool, &log->notify)))
+    *log = (struct log_clients) { .pool = pool };
+    if ((problem = pool_make(pool, seL4_NotificationObject, 0, &log->notification)) ||
+        (problem = pool_take_slot(pool, &log->notify)) ||
+        (problem = pool_make(pool, seL4_X86_4K, 0, &log->table_frame)) ||
+        (problem = map_for_init(log, log->table_frame, &table)))
         return problem;
-    if (seL4_CNode_Mint(INIT_CNODE, log->notify, INIT_DEPTH, INIT_CNODE, logserver->notification, INIT_DEPTH,
-                        seL4_CanWrite, NOTIFY_LOG_RING) != seL4_NoError)
+    if (seL4_CNode_Mint(INIT_CNODE, log->notify, INIT_DEPTH, INIT_CNODE, log->notification, INIT_DEPTH, seL4_CanWrite,
+                        NOTIFY_LOG_RING) != seL4_NoError)
         return "the kernel refused to copy a capability";
     log->table = table;
-    logserver->startup.logserver.table = (const struct log_table *)place;
-    logserver->startup.logserver.shell = CLIENT_DEBUG;
     return NULL;
 }
 
 const char *log_clients_add(struct log_clients *log, unsigned client, const char *name, bool console)
 {
-    struct process *logserver = log->logserver;
     struct log_client *entry = &log->table->client[client];
     const char *problem;
 
-    for (unsigned which = RING_LOG; which < (console ? RING_COUNT : RING_CONSOLE_OUTPUT); which++) {
-        seL4_CPtr *frame = &log->ring[client][which];
-        if ((problem = pool_make(&logserver->pool, seL4_X86_4K, 0, frame)) ||
-            (problem = address_space_share_page(&logserver->space, (uint64_t)server_address(client, which), *frame,
-                                                seL4_ReadWrite)))
+    for (unsigned which = RING_LOG; which < (console ? RING_COUNT : RING_CONSOLE_OUTPUT); which++)
+        if ((problem = pool_make(log->pool, seL4_X86_4K, 0, &log->ring[client][which])))
             return problem;
-    }
     strncpy(entry->name, name, sizeof entry->name - 1);
     entry->log = server_address(client, RING_LOG);
     if (console)
@@ -77,14 +68,40 @@ const char *log_clients_add(struct log_clients *log, unsigned client, const char
     return NULL;
 }
 
+static const char *give_notify(const struct log_clients *log, unsigned client)
+{
+    return process_give(log->logserver, SLOT_LOG_CLIENT_NOTIFY + client, log->client[client]->notification,
+                        seL4_CanWrite, NOTIFY_CONSOLE_INPUT);
+}
+
+const char *log_clients_serve(struct log_clients *log, struct process *logserver)
+{
+    const uint64_t place = SERVICE_STARTUP + PAGE_BYTES;
+    const char *problem = address_space_share_page(&logserver->space, place, log->table_frame, seL4_CanRead);
+
+    log->logserver = logserver;
+    logserver->startup.logserver.table = (const struct log_table *)place;
+    logserver->startup.logserver.shell = CLIENT_DEBUG;
+    for (unsigned client = 0; client < LOG_MAX_CLIENTS && !problem; client++) {
+        for (unsigned which = RING_LOG; which < RING_COUNT && !problem; which++)
+            if (log->ring[client][which] != seL4_CapNull)
+                problem = address_space_share_page(&logserver->space, (uint64_t)server_address(client, which),
+                                                   log->ring[client][which], seL4_ReadWrite);
+        if (!problem && log->client[client])
+            problem = give_notify(log, client);
+    }
+    return problem;
+}
+
 const char *log_clients_use(struct log_clients *log)
 {
     void *ring;
-    const char *problem = map_for_init(log, log->ring[CLIENT_INIT][RING_LOG], &ring);
+    const char *problem = log->own ? NULL : map_for_init(log, log->ring[CLIENT_INIT][RING_LOG], &ring);
 
     if (problem)
         return problem;
-    log->own = ring;
+    if (!log->own)
+        log->own = ring;
     log_use("init", log->own, log->notify);
     return NULL;
 }
@@ -95,7 +112,6 @@ void log_clients_stop_using(struct log_clients *log)
     bool line_begins = true;
     char c;
 
-    log->own = NULL;
     log_use("init", NULL, seL4_CapNull);
     if (!ring)
         return;
@@ -122,8 +138,13 @@ const char *log_clients_attach(struct log_clients *log, unsigned client, struct 
         return problem;
     process->startup.console_output = client_address(RING_CONSOLE_OUTPUT);
     process->startup.console_input = client_address(RING_CONSOLE_INPUT);
-    return process_give(log->logserver, SLOT_LOG_CLIENT_NOTIFY + client, process->notification, seL4_CanWrite,
-                        NOTIFY_CONSOLE_INPUT);
+    log->client[client] = process;
+    return log->logserver ? give_notify(log, client) : NULL;
+}
+
+void log_clients_detach(struct log_clients *log, unsigned client)
+{
+    log->client[client] = NULL;
 }
 
 void log_clients_set_console(struct log_clients *log, unsigned client, bool runs)

@@ -63,14 +63,19 @@ static void read_wall_clock(struct machine *machine)
     machine->wall_clock_known = calendar_seconds(&time, &machine->wall_clock_seconds);
 }
 
-static void read_routes(struct machine *machine)
+static void read_firmware(struct machine *machine)
 {
     const seL4_BootInfoHeader *record =
         sel4_bootinfo_find(machine->resources->bootinfo, SEL4_BOOTINFO_HEADER_X86_ACPI_RSDP);
     struct acpi_pages pages = { .resources = machine->resources };
+    const struct acpi acpi = {
+        .rsdp = record ? record + 1 : NULL, .rsdp_bytes = record ? record->len - sizeof *record : 0,
+        .read = acpi_pages_read, .context = &pages,
+    };
 
-    machine->routes_known = madt_routes(machine->route, record ? record + 1 : NULL,
-                                        record ? record->len - sizeof *record : 0, acpi_pages_read, &pages);
+    machine->routes_known = madt_routes(machine->route, &acpi);
+    if (!acpi_hpet(&acpi, &machine->hpet))
+        machine->hpet = 0;
     acpi_pages_close(&pages);
 }
 
@@ -100,7 +105,7 @@ void machine_open(struct machine *machine, struct resources *resources)
 {
     *machine = (struct machine) { .resources = resources };
     read_bootinfo(machine);
-    read_routes(machine);
+    read_firmware(machine);
     if (!resources_take_slot(resources, &machine->rtc_ports) &&
         seL4_X86_IOPortControl_Issue(seL4_CapIOPortControl, RTC_INDEX, RTC_DATA, INIT_CNODE, machine->rtc_ports,
                                      INIT_DEPTH) == seL4_NoError)

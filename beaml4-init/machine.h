@@ -9,6 +9,7 @@ struct machine {
     struct resources *resources;
     struct irq_route route[ISA_IRQS];
     bool routes_known;           /* the firmware's tables said so, else as a PC has them by default */
+    uint64_t hpet;               /* physical address of its registers; 0: there is none */
     uint64_t tsc_hz;             /* 0: not known */
     bool wall_clock_known;
     uint64_t wall_clock_seconds; /* UTC since 1970 when the TSC was wall_clock_tsc */

@@ -50,6 +50,28 @@ static const char *add_piece(struct pool *pool, unsigned size_bits, struct pool_
     return NULL;
 }
 
+const char *pool_take_device(struct pool *pool, uint64_t physical, seL4_CPtr *frame)
+{
+    struct pool_piece *piece = malloc(sizeof *piece);
+    const char *problem = pool_take_slot(pool, frame);
+
+    if (!piece || problem) {
+        free(piece);
+        return problem ? problem : "no memory left for bookkeeping";
+    }
+    *piece = (struct pool_piece) { .next = pool->pieces };
+    enum unialloc_error error =
+        unialloc_alloc_device(&pool->resources->memory, physical, seL4_PageBits, &piece->untyped);
+    if (error != UNIALLOC_OK) {
+        free(piece);
+        return unialloc_error_text(error);
+    }
+    pool->pieces = piece;
+    if (seL4_Untyped_Retype(piece->untyped->slot, seL4_X86_4K, 0, INIT_CNODE, 0, 0, *frame, 1) != seL4_NoError)
+        return "the kernel refused to make a frame of device memory";
+    return NULL;
+}
+
 /* log2 of the bytes that an object takes; they are a multiple of that. */
 static unsigned object_bits(seL4_Word type, seL4_Word size_bits)
 {

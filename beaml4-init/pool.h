@@ -32,5 +32,8 @@ const char *pool_make(struct pool *pool, seL4_Word type, seL4_Word size_bits, se
 /* A whole untyped for the process itself; init makes nothing of it. */
 const char *pool_take_untyped(struct pool *pool, unsigned size_bits, const struct untyped **untyped);
 
+/* The 4 KiB of device memory at PHYSICAL, as a frame's capability in a new slot. */
+const char *pool_take_device(struct pool *pool, uint64_t physical, seL4_CPtr *frame);
+
 /* Destroys every object made of the pool's memory, whoever made it, and gives memory and slots back. */
 void pool_release(struct pool *pool);

@@ -77,7 +77,8 @@ static const char *make_thread(struct process *process)
     const char *problem;
 
     if ((problem = pool_make(&process->pool, seL4_TCBObject, 0, &process->tcb)) ||
-        (problem = pool_make(&process->pool, seL4_NotificationObject, 0, &process->notification)) ||
+        (process->notification == seL4_CapNull &&
+         (problem = pool_make(&process->pool, seL4_NotificationObject, 0, &process->notification))) ||
         (problem = pool_make(&process->pool, seL4_X86_4K, 0, &process->ipc_buffer)) ||
         (problem = address_space_share_page(&process->space, SERVICE_IPC_BUFFER, process->ipc_buffer, seL4_ReadWrite)))
         return problem;
@@ -90,12 +91,24 @@ static const char *make_thread(struct process *process)
     return process_give(process, SLOT_NOTIFICATION, process->notification, seL4_CanRead, 0);
 }
 
+seL4_Word process_guard(const struct process *process)
+{
+    return guard(process->startup.static_cnode_bits);
+}
+
 const char *process_create(struct process *process, struct resources *resources, const char *name,
                            const struct archive_member *program, unsigned cnode_bits, uint64_t heap_bytes)
 {
+    return process_create_with(process, resources, name, program, cnode_bits, heap_bytes, seL4_CapNull);
+}
+
+const char *process_create_with(struct process *process, struct resources *resources, const char *name,
+                                const struct archive_member *program, unsigned cnode_bits, uint64_t heap_bytes,
+                                seL4_CPtr notification)
+{
     const char *problem;
 
-    *process = (struct process) { .exists = true };
+    *process = (struct process) { .exists = true, .notification = notification };
     pool_open(&process->pool, resources);
     process->startup.magic = STARTUP_MAGIC;
     process->startup.static_cnode_bits = cnode_bits;
@@ -138,7 +151,7 @@ const char *process_give_itself(struct process *process)
 const char *process_give_memory(struct process *process)
 {
     const char *problem = process_give(process, SLOT_STATIC_CNODE, process->static_cnode, seL4_AllRights,
-                                       guard(process->startup.static_cnode_bits));
+                                       process_guard(process));
 
     return problem ? problem : process_give(process, SLOT_VSPACE, process->space.root, seL4_AllRights, 0);
 }

@@ -22,6 +22,14 @@ struct process {
 const char *process_create(struct process *process, struct resources *resources, const char *name,
                            const struct archive_member *program, unsigned cnode_bits, uint64_t heap_bytes);
 
+/* The same with NOTIFICATION, which outlives it, in place of one of its own. */
+const char *process_create_with(struct process *process, struct resources *resources, const char *name,
+                                const struct archive_member *program, unsigned cnode_bits, uint64_t heap_bytes,
+                                seL4_CPtr notification);
+
+/* The guard that a capability of its static CNode has in its own capability space. */
+seL4_Word process_guard(const struct process *process);
+
 /* A copy of a capability of init's, with BADGE where that is not 0, in SLOT of the static CNode in place of what is
  * there. */
 const char *process_give(struct process *process, unsigned slot, seL4_CPtr capability, seL4_CapRights_t rights,

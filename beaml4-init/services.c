@@ -13,6 +13,8 @@
 #define PIT_FIRST_PORT  0x40u
 #define PIT_LAST_PORT   0x43u
 #define PIT_IRQ         0u
+#define HPET_PIN        2u
+#define PAGE_BYTES      (1ul << seL4_PageBits)
 
 #define SERVICE_CNODE_BITS 8u
 
@@ -25,7 +27,7 @@ struct service_kind {
     unsigned client, priority;
     const char *(*prepare)(struct init *init, struct process *process);
     void (*started)(struct init *init);
-    bool restarts; /* after a fault: it holds nothing that others need */
+    void (*ended)(struct init *init); /* before it is destroyed */
 };
 
 /* I/O ports and an interrupt, in these two slots. */
@@ -50,21 +52,10 @@ static const char *give_device(struct init *init, struct process *process, unsig
 
 static const char *prepare_logserver(struct init *init, struct process *process)
 {
-    char name[CONFIG_NAME_BYTES];
-    const char *problem;
+    const char *problem = give_device(init, process, COM1_FIRST_PORT, COM1_LAST_PORT, SLOT_LOG_SERIAL_PORTS, COM1_IRQ,
+                                      SLOT_LOG_SERIAL_IRQ);
 
-    if ((problem = give_device(init, process, COM1_FIRST_PORT, COM1_LAST_PORT, SLOT_LOG_SERIAL_PORTS, COM1_IRQ,
-                               SLOT_LOG_SERIAL_IRQ)) ||
-        (problem = log_clients_open(&init->log, process)) ||
-        (problem = log_clients_add(&init->log, CLIENT_INIT, "init", false)) ||
-        (problem = log_clients_add(&init->log, CLIENT_TIMESERVER, services_name(SERVICE_TIME), false)) ||
-        (problem = log_clients_add(&init->log, CLIENT_DEBUG, services_name(SERVICE_DEBUG), true)))
-        return problem;
-    for (unsigned i = 0; i < init->vm_count && !problem; i++) {
-        snprintf(name, sizeof name, "vmm%u", i);
-        problem = log_clients_add(&init->log, CLIENT_FIRST_VM + i, name, true);
-    }
-    return problem;
+    return problem ? problem : log_clients_serve(&init->log, process);
 }
 
 static void logserver_started(struct init *init)
@@ -75,6 +66,28 @@ static void logserver_started(struct init *init)
         log_printf("logserver cannot print init's lines: %s", problem);
 }
 
+static void logserver_ended(struct init *init)
+{
+    init->log.logserver = NULL;
+    log_clients_stop_using(&init->log);
+}
+
+/* The HPET takes the PIT's interrupt, as the second pin of a PC's first I/O APIC has it. */
+static const char *give_hpet(struct init *init, struct process *process)
+{
+    const uint64_t place = SERVICE_STARTUP + 3 * PAGE_BYTES;
+    seL4_CPtr frame;
+    const char *problem;
+
+    if (init->machine.hpet == 0 || init->machine.route[PIT_IRQ].pin != HPET_PIN)
+        return NULL;
+    if ((problem = pool_take_device(&process->pool, init->machine.hpet, &frame)) ||
+        (problem = address_space_share_page(&process->space, place, frame, seL4_ReadWrite)))
+        return problem;
+    process->startup.timeserver.hpet = (void *)place;
+    return NULL;
+}
+
 static const char *prepare_timeserver(struct init *init, struct process *process)
 {
     const char *problem;
@@ -82,11 +95,27 @@ static const char *prepare_timeserver(struct init *init, struct process *process
     if (init->machine.tsc_hz == 0)
         return "the kernel does not know how fast the time-stamp counter runs";
     if ((problem = give_device(init, process, PIT_FIRST_PORT, PIT_LAST_PORT, SLOT_TIME_PIT_PORTS, PIT_IRQ,
-                               SLOT_TIME_PIT_IRQ)) ||
-        (problem = pool_make(&process->pool, seL4_EndpointObject, 0, &init->time_endpoint)) ||
-        (problem = process_give(process, SLOT_TIME_RECEIVE, init->time_endpoint, seL4_CanRead, 0)))
+                               SLOT_TIME_IRQ)) ||
+        (problem = give_hpet(init, process)) || (problem = time_clients_serve(&init->time, process)))
         return problem;
     return init->service[SERVICE_LOG].runs ? log_clients_attach(&init->log, CLIENT_TIMESERVER, process) : NULL;
+}
+
+/* What others asked the old one for, the new one does not know. A monitor that was waiting for an answer gets none: it is
+ * stopped for a moment, after which it asks again. One that only starts has asked for nothing. */
+static void timeserver_started(struct init *init)
+{
+    if (init->service[SERVICE_TIME].starts == 1)
+        return;
+    for (unsigned i = 0; i < init->vm_count; i++)
+        if (init->vm[i].state == VM_RUNNING && !init->vm[i].paused && vm_pause(init, i))
+            vm_resume(init, i);
+    time_clients_tell(&init->time);
+}
+
+static void timeserver_ended(struct init *init)
+{
+    init->time.timeserver = NULL;
 }
 
 static const char *prepare_dbgserver(struct init *init, struct process *process)
@@ -95,7 +124,8 @@ static const char *prepare_dbgserver(struct init *init, struct process *process)
 
     if (!init->service[SERVICE_LOG].runs)
         return "it has no console without logserver";
-    if ((problem = log_clients_attach(&init->log, CLIENT_DEBUG, process)))
+    if ((problem = log_clients_attach(&init->log, CLIENT_DEBUG, process)) ||
+        (problem = time_clients_add(&init->time, CLIENT_DEBUG, process)))
         return problem;
     return process_give(process, SLOT_HYPERVISOR, init->endpoint, seL4_CapRights_new(1, 0, 0, 1),
                         HV_BADGE(BADGE_SERVICE, CLIENT_DEBUG));
@@ -106,14 +136,26 @@ static void dbgserver_started(struct init *init)
     log_clients_set_console(&init->log, CLIENT_DEBUG, true);
 }
 
+static void dbgserver_ended(struct init *init)
+{
+    time_clients_remove(&init->time, CLIENT_DEBUG);
+    log_clients_detach(&init->log, CLIENT_DEBUG);
+}
+
 static const struct service_kind kinds[SERVICE_COUNT] = {
     [SERVICE_LOG] = { "logserver", ROLE_LOG, CLIENT_LOGSERVER, PRIORITY_LOGSERVER, prepare_logserver,
-                      logserver_started, false },
-    [SERVICE_TIME] = { "timeserver", ROLE_TIME, CLIENT_TIMESERVER, PRIORITY_TIMESERVER, prepare_timeserver, NULL,
-                       false },
+                      logserver_started, logserver_ended },
+    [SERVICE_TIME] = { "timeserver", ROLE_TIME, CLIENT_TIMESERVER, PRIORITY_TIMESERVER, prepare_timeserver,
+                       timeserver_started, timeserver_ended },
     [SERVICE_DEBUG] = { "dbgserver", ROLE_DEBUG, CLIENT_DEBUG, PRIORITY_DBGSERVER, prepare_dbgserver,
-                        dbgserver_started, true },
+                        dbgserver_started, dbgserver_ended },
 };
+
+/* What services have that come and go: their notifications, so that what others hold of them stays good. */
+static seL4_CPtr lasting_notification(const struct init *init, enum service_id id)
+{
+    return id == SERVICE_LOG ? init->log.notification : id == SERVICE_TIME ? init->time.notification : seL4_CapNull;
+}
 
 static const char *start(struct init *init, enum service_id id)
 {
@@ -125,7 +167,8 @@ static const char *start(struct init *init, enum service_id id)
 
     if (status != ARCHIVE_OK)
         return archive_status_text(status);
-    if ((problem = process_create(process, &init->resources, kind->name, &program, SERVICE_CNODE_BITS, 0)))
+    if ((problem = process_create_with(process, &init->resources, kind->name, &program, SERVICE_CNODE_BITS, 0,
+                                       lasting_notification(init, id))))
         return problem;
     process->startup.role = kind->role;
     process->startup.index = kind->client;
@@ -137,6 +180,18 @@ static const char *start(struct init *init, enum service_id id)
     return process_start(process, init->endpoint, HV_BADGE(BADGE_FAULT_SERVICE, kind->client), kind->priority);
 }
 
+/* The service stands still. What it had is free again. */
+static void end(struct init *init, enum service_id id)
+{
+    struct service *service = &init->service[id];
+
+    service->runs = false;
+    process_suspend(&service->process);
+    if (service->process.exists && kinds[id].ended)
+        kinds[id].ended(init);
+    process_destroy(&service->process);
+}
+
 /* False: it does not run, which has been reported. */
 static bool try_to_start(struct init *init, enum service_id id)
 {
@@ -145,7 +200,7 @@ static bool try_to_start(struct init *init, enum service_id id)
 
     if (problem) {
         log_printf("%s not started: %s", kinds[id].name, problem);
-        process_destroy(&service->process);
+        end(init, id);
         return false;
     }
     service->runs = true;
@@ -157,8 +212,32 @@ static bool try_to_start(struct init *init, enum service_id id)
     return true;
 }
 
+/* What outlives the services. */
+static const char *open_clients(struct init *init)
+{
+    char name[CONFIG_NAME_BYTES];
+    const char *problem;
+
+    pool_open(&init->lasting, &init->resources);
+    if ((problem = time_clients_open(&init->time, &init->lasting)) ||
+        (problem = log_clients_open(&init->log, &init->lasting)) ||
+        (problem = log_clients_add(&init->log, CLIENT_INIT, "init", false)) ||
+        (problem = log_clients_add(&init->log, CLIENT_TIMESERVER, services_name(SERVICE_TIME), false)) ||
+        (problem = log_clients_add(&init->log, CLIENT_DEBUG, services_name(SERVICE_DEBUG), true)))
+        return problem;
+    for (unsigned i = 0; i < init->vm_count && !problem; i++) {
+        snprintf(name, sizeof name, "vmm%u", i);
+        problem = log_clients_add(&init->log, CLIENT_FIRST_VM + i, name, true);
+    }
+    return problem;
+}
+
 void services_start(struct init *init)
 {
+    const char *problem = open_clients(init);
+
+    if (problem)
+        panic("what the services share cannot be made: %s", problem);
     for (enum service_id id = 0; id < SERVICE_COUNT; id++)
         try_to_start(init, id);
 }
@@ -168,18 +247,18 @@ const char *services_name(enum service_id id)
     return kinds[id].name;
 }
 
-/* Whether it is worth another try. */
-static bool may_start_again(const struct init *init, enum service_id id)
-{
-    return kinds[id].restarts && init->service[id].early_ends < EARLY_ENDS_MAX;
-}
-
 static void start_again(struct init *init, enum service_id id)
 {
-    process_destroy(&init->service[id].process);
+    end(init, id);
     print_totals(init);
-    if (!try_to_start(init, id))
-        log_clients_set_console(&init->log, kinds[id].client, false);
+    if (!try_to_start(init, id) && id == SERVICE_DEBUG)
+        log_clients_set_console(&init->log, CLIENT_DEBUG, false);
+}
+
+void services_restart(struct init *init, enum service_id id)
+{
+    log_printf("%s killed; it starts again", kinds[id].name);
+    start_again(init, id);
 }
 
 void services_faulted(struct init *init, unsigned client, const char *text)
@@ -189,19 +268,17 @@ void services_faulted(struct init *init, unsigned client, const char *text)
 
         if (kinds[id].client != client || !service->runs)
             continue;
-        service->runs = false;
         bool early = __builtin_ia32_rdtsc() - service->started_tsc < init->machine.tsc_hz;
         service->early_ends = early ? service->early_ends + 1 : 0;
-        if (may_start_again(init, id)) {
+        if (service->early_ends < EARLY_ENDS_MAX) {
             log_printf("%s faulted and starts again: %s", kinds[id].name, text);
             start_again(init, id);
-            continue;
+            return;
         }
-        /* Its memory stays: rings and endpoints of others may lie in it. */
-        if (id == SERVICE_LOG)
-            log_clients_stop_using(&init->log);
+        end(init, id);
         if (id == SERVICE_DEBUG)
             log_clients_set_console(&init->log, client, false);
         log_printf("%s faulted and is stopped: %s", kinds[id].name, text);
+        return;
     }
 }

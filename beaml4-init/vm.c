@@ -2,7 +2,6 @@
 #include "beaml4-init/config.h"
 #include "beaml4-init/init.h"
 #include "ipc/hypervisor.h"
-#include "ipc/time.h"
 #include "runtime/runtime.h"
 
 #include <sel4/beaml4.h>
@@ -175,11 +174,9 @@ static const char *give_channels(struct vm_start *s)
 
     if ((problem = process_give(monitor, SLOT_HYPERVISOR, s->init->endpoint, may_call,
                                 HV_BADGE(BADGE_MONITOR, s->index))) ||
-        (problem = log_clients_attach(&s->init->log, client, monitor)) ||
-        (problem = process_give(monitor, SLOT_TIME, s->init->time_endpoint, may_call, TIME_CLIENT_BADGE | client)))
+        (problem = log_clients_attach(&s->init->log, client, monitor)))
         return problem;
-    return process_give(&s->init->service[SERVICE_TIME].process, SLOT_TIME_CLIENT_NOTIFY + client,
-                        monitor->notification, seL4_CanWrite, NOTIFY_TIMER);
+    return time_clients_add(&s->init->time, client, monitor);
 }
 
 static void fill_startup(struct vm_start *s)
@@ -262,9 +259,13 @@ static const char *advice(const struct vm_start *s)
 }
 
 /* The monitor first stands still, so that it does not see its devices vanish. */
-static void destroy(struct vm *vm)
+static void destroy(struct init *init, unsigned index)
 {
+    struct vm *vm = &init->vm[index];
+
     process_suspend(&vm->monitor);
+    time_clients_remove(&init->time, CLIENT_FIRST_VM + index);
+    log_clients_detach(&init->log, CLIENT_FIRST_VM + index);
     virtio_end(vm);
     process_destroy(&vm->monitor);
     vm->state = VM_OFF;
@@ -290,7 +291,7 @@ void vm_start(struct init *init, unsigned index)
         /* A name that fails its check is not printed. */
         const char *name = config_check_vm(vm->config) ? "?" : vm->config->name;
         log_printf("VM %u \"%s\" not started: %s%s", index, name, problem, advice(&s));
-        destroy(vm);
+        destroy(init, index);
         return;
     }
     vm->state = VM_STARTED;
@@ -338,7 +339,7 @@ void vm_end(struct init *init, unsigned index, enum vm_end end)
     bool again = vm_starts_again(vm->config, end, vm->crashes);
 
     log_clients_set_console(&init->log, CLIENT_FIRST_VM + index, false);
-    destroy(vm);
+    destroy(init, index);
     report_end(vm, index, end, again);
     print_totals(init);
     if (again)

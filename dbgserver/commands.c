@@ -143,9 +143,23 @@ static void run_create(struct shell *shell, const char *argument)
     run_on_vm(shell, "create", DEBUG_CREATE, argument);
 }
 
+/* A service by its name; false: there is none, of which nothing is said. */
+static bool find_service(const char *argument, struct debug_process *service)
+{
+    for (unsigned n = 0; next_process(n, service); n++)
+        if (service->is_service && strcmp(service->name, argument) == 0)
+            return true;
+    return false;
+}
+
 static void run_kill(struct shell *shell, const char *argument)
 {
-    run_on_vm(shell, "kill", DEBUG_KILL, argument);
+    struct debug_process service;
+
+    if (find_service(argument, &service))
+        report(shell, "kill", debug_call(DEBUG_RESTART, service.number, NULL));
+    else
+        run_on_vm(shell, "kill", DEBUG_KILL, argument);
 }
 
 static void run_reboot(struct shell *shell, const char *argument)
@@ -199,7 +213,7 @@ static const struct command commands[COMMAND_COUNT] = {
     { "create", "VM", "start one that is off", run_create },
     { "halt", NULL, "end all VMs and stop the machine, until it is reset", run_halt },
     { "help", "COMMAND", "say what a command does; alone, what there is", run_help },
-    { "kill", "VM", "end it at once; its guest is not asked", run_kill },
+    { "kill", "VM", "end it at once; its guest is not asked. A service starts again", run_kill },
     { "log", NULL, "show the last lines of the system's log again", run_log },
     { "mem", NULL, "free memory and capability slots", run_mem },
     { "pause", "VM", "stop it where it is; to its guest, time goes on", run_pause },

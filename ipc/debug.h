@@ -21,6 +21,7 @@
     X(DEBUG_REBOOT, 1, 0)                                                                        \
     X(DEBUG_PAUSE, 1, 0)   /* it has to run */                                                   \
     X(DEBUG_RESUME, 1, 0)                                                                        \
+    X(DEBUG_RESTART, 1, 0) /* number of a service: it is ended and started anew */               \
     X(DEBUG_CONSOLE, 1, 0) /* number of a VM: the terminal goes to its console */                \
     X(DEBUG_LOG, 0, 0)     /* logserver shows its last lines again */                            \
     X(DEBUG_HALT, 0, 0)    /* the machine stops; no reply comes */
@@ -33,7 +34,7 @@ enum debug_state { DEBUG_OFF, DEBUG_STARTING, DEBUG_RUNNING, DEBUG_PAUSED, DEBUG
 
 struct debug_process {
     uint64_t is_service;
-    uint64_t number;       /* of the VM */
+    uint64_t number;       /* of the VM, or of the service */
     uint64_t state;        /* enum debug_state */
     uint64_t mode;         /* enum vm_mode; as configured where the VM is off */
     uint64_t memory_bytes; /* the guest's, as configured */

@@ -13,6 +13,7 @@ enum hypervisor_operation {
     HV_VM_REBOOT,            /* monitor → init: the guest wants a reset; the VM is destroyed and created anew */
     HV_VM_REFUSED,           /* monitor → init: image or configuration cannot run; the cause has been logged */
     HV_VM_CRASHED,           /* monitor → init: the guest stopped by a fault of its own; the cause has been logged */
+    HV_TIME_ROOM,            /* monitor → init: one more piece of its memory goes to timeserver, for its timers */
     /* The debug shell's requests begin at DEBUG_PROCESS, see ipc/debug.h. */
 };
 

@@ -34,9 +34,11 @@ enum service_slot {
 
     /* timeserver */
     SLOT_TIME_PIT_PORTS = SLOT_ROLE,   /* I/O ports 0x40..0x43 */
-    SLOT_TIME_PIT_IRQ,                 /* IRQ handler of the PIT, bound to SLOT_NOTIFICATION */
+    SLOT_TIME_IRQ,                     /* IRQ handler of PIT and HPET, bound to SLOT_NOTIFICATION */
     SLOT_TIME_RECEIVE,                 /* the endpoint that clients call */
+    SLOT_TIME_RECEIVED,                /* empty: for capabilities that come with requests */
     SLOT_TIME_CLIENT_NOTIFY = 64,      /* + client index: signals that client's timer */
+    SLOT_TIME_CLIENT_SIGNAL = 96,      /* + 3 * client index + n: what that client has handed over for signal n + 1 */
 
     /* vmmserver */
     SLOT_VM_EPT_ROOT = SLOT_ROLE,      /* second-level translation root, already assigned to an ASID pool */
@@ -60,5 +62,7 @@ enum notification_bit {
     NOTIFY_IRQ = 1u << 3,          /* the service's own interrupt */
     NOTIFY_LOG_RING = 1u << 4,     /* logserver only: some client's ring has bytes */
     NOTIFY_VIRTIO_QUEUE = 1u << 5, /* virtioserver only: the guest has filled queues */
+    NOTIFY_TIME_TABLE = 1u << 6,   /* timeserver only: its table has changed */
+    NOTIFY_TIME_LOST = 1u << 7,    /* from init, with NOTIFY_TIMER: timeserver is a new one and knows no timers */
     NOTIFY_VIRTIO_INTERRUPT = 1u << 8, /* monitor only, shifted by the device's number: it interrupts */
 };

@@ -5,6 +5,7 @@
 
 #include "ipc/ring.h"
 #include "ipc/slots.h"
+#include "ipc/time.h"
 #include "ipc/vm_config.h"
 
 #include <stdint.h>
@@ -80,6 +81,10 @@ struct startup {
             const struct log_table *table; /* init keeps it up to date as processes come and go */
             uint32_t shell;                /* the debug shell's number as a client */
         } logserver;
+        struct {
+            struct time_table *table;
+            void *hpet; /* its registers; NULL: this computer has none */
+        } timeserver;
         struct {
             uint32_t vm_index;
             uint32_t untyped_count;

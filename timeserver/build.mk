@@ -1,1 +1,1 @@
-$(eval $(call user_program,timeserver,timeserver/main.c timeserver/schedule.c,runtime ipc,runtime/service.ld))
+$(eval $(call user_program,timeserver,$(addprefix timeserver/,alarm.c alarm_count.c main.c schedule.c),runtime ipc,runtime/service.ld))

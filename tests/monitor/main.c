@@ -3,6 +3,7 @@
 #include "ipc/hypervisor.h"
 #include "ipc/time.h"
 #include "runtime/runtime.h"
+#include "tests/monitor/timers.h"
 #include "tests/monitor/virtio.h"
 
 #include <stdbool.h>
@@ -38,9 +39,21 @@ static uint64_t next_random(uint64_t *state)
 /* Well-behaved: runs for a second and a bit, and then ends. */
 static void witness(const struct startup *startup)
 {
+    uint64_t begin = read_tsc();
+
     for (int i = 0; i < 5; i++) {
         sleep_ms(startup, 250);
         log_printf("witness %d", i);
+    }
+    log_printf("witness took %lu ms", (read_tsc() - begin) / (startup->tsc_hz / 1000));
+}
+
+/* The same without end. */
+static void heartbeat(const struct startup *startup)
+{
+    for (unsigned i = 0;; i++) {
+        sleep_ms(startup, 250);
+        log_printf("heart %u", i);
     }
 }
 
@@ -187,10 +200,11 @@ void service_main(const struct startup *startup)
         const char *name;
         void (*run)(const struct startup *startup);
     } behaviour[] = {
-        { "witness", witness },       { "chatter", chatter },       { "babble", babble },
+        { "witness", witness },       { "heartbeat", heartbeat },   { "chatter", chatter },       { "babble", babble },
         { "scribble", scribble },     { "hoard", hoard },           { "throw away", throw_away },
         { "spin", spin },
         { "write null", write_null }, { "write code", write_code }, { "write startup", write_startup },
+        { "timers", use_many_timers }, { "timer flood", flood_timers }, { "timer error", measure_timer_error },
         { "torment virtio", torment_virtio }, { "take memory back", take_memory_back },
         { "panic", end_in_panic },    { "call linux", call_linux }, { "overflow stack", overflow_stack },
     };

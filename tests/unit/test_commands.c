@@ -109,7 +109,7 @@ static void test_a_vm_is_a_name_or_a_number(void **state)
     assert_int_equal(world.operation, DEBUG_CREATE);
     assert_int_equal(world.argument, 7);
     expect("kill 1", "there is no VM \"1\"; ps shows names and numbers\r\n");
-    expect("kill logserver", "there is no VM \"logserver\"; ps shows names and numbers\r\n");
+    expect("reboot logserver", "there is no VM \"logserver\"; ps shows names and numbers\r\n");
     assert_int_equal(world.calls, 0);
 }
 
@@ -119,6 +119,7 @@ static void test_each_command_asks_for_its_own(void **state)
         const char *line;
         enum debug_operation operation;
     } command[] = {
+        { "kill logserver", DEBUG_RESTART },
         { "create spare", DEBUG_CREATE }, { "kill spare", DEBUG_KILL },       { "reboot spare", DEBUG_REBOOT },
         { "pause spare", DEBUG_PAUSE },   { "resume spare", DEBUG_RESUME },   { "console spare", DEBUG_CONSOLE },
         { "mem", DEBUG_MEMORY },          { "log", DEBUG_LOG },               { "halt", DEBUG_HALT },
