@@ -208,6 +208,16 @@ unsigned unialloc_largest_bits(struct unialloc *memory)
     return largest ? largest->size_bits : 0;
 }
 
+void unialloc_count_pieces(struct unialloc *memory, uint64_t pieces[UNIALLOC_MAX_BITS + 1])
+{
+    struct untyped *piece;
+
+    for (unsigned bits = 0; bits <= UNIALLOC_MAX_BITS; bits++)
+        pieces[bits] = 0;
+    RB_FOREACH(piece, untyped_tree, &memory->normal)
+        pieces[piece->size_bits]++;
+}
+
 const char *unialloc_error_text(enum unialloc_error error)
 {
     switch (error) {

@@ -79,4 +79,7 @@ void unialloc_free(struct unialloc *memory, struct untyped *untyped);
 /* log2 of the size of the largest free piece of RAM, 0 where there is none. */
 unsigned unialloc_largest_bits(struct unialloc *memory);
 
+/* How many free pieces of RAM there are of 2^n bytes, for each n up to UNIALLOC_MAX_BITS. */
+void unialloc_count_pieces(struct unialloc *memory, uint64_t pieces[UNIALLOC_MAX_BITS + 1]);
+
 const char *unialloc_error_text(enum unialloc_error error);

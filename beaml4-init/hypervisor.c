@@ -8,7 +8,7 @@
 
 struct message {
     uint64_t label;
-    unsigned length; /* as the sender says; the first FAULT_WORDS are in WORDS */
+    unsigned length, capabilities; /* as the sender says; the first FAULT_WORDS are in WORDS */
     uint64_t words[FAULT_WORDS];
 };
 
@@ -16,7 +16,8 @@ static struct message receive(seL4_CPtr endpoint, seL4_Word *badge)
 {
     seL4_MessageInfo_t info = seL4_Recv(endpoint, badge);
     struct message message = { .label = seL4_MessageInfo_get_label(info),
-                               .length = (unsigned)seL4_MessageInfo_get_length(info) };
+                               .length = (unsigned)seL4_MessageInfo_get_length(info),
+                               .capabilities = (unsigned)(seL4_MessageInfo_get_extraCaps(info)) };
 
     for (unsigned i = 0; i < FAULT_WORDS && i < seL4_MessageInfo_get_length(info); i++)
         message.words[i] = seL4_GetMR((int)i);

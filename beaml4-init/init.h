@@ -11,7 +11,7 @@
 #include "ipc/vm_config.h"
 
 /* Room for the longest answer to the debug shell. */
-#define DEBUG_REPLY_WORDS 16u
+#define DEBUG_REPLY_WORDS 120u
 
 /* Priorities: services that guests wait for above init, which is above every monitor (CONFIG: at most 200); the shell
  * in between, so that no guest keeps it from answering. */
@@ -30,11 +30,13 @@ struct service {
 enum vm_state { VM_OFF, VM_STARTED, VM_RUNNING };
 
 struct vm {
-    const struct vm_config *config; /* in the archive */
+    const struct vm_config *config; /* CHOSEN */
+    struct vm_config chosen;        /* as in the archive, but for what the debug shell has changed */
     enum vm_state state;
     struct process monitor;
     bool paused;          /* its monitor's thread is suspended */
     uint32_t mode;        /* enum vm_mode: how it runs */
+    struct exit_trace *statistics; /* its monitor's, in init's window; NULL where it is off */
     struct process virtio[VM_DISKS_MAX]; /* the servers of its disks */
     uint32_t crashes;
     uint32_t starts;      /* how often it has been started, */
@@ -74,6 +76,29 @@ void vm_start(struct init *init, unsigned index);
 /* The end of a VM that is not off: takes everything back, and starts it again where END and its configuration ask for
  * that. */
 void vm_end(struct init *init, unsigned index, enum vm_end end);
+
+/* The page that a monitor that is made, not started, tells of its guest's exits in. NULL, or why there is none. */
+const char *statistics_open(struct init *init, struct vm *vm);
+
+/* The monitor is gone. */
+void statistics_close(struct init *init, struct vm *vm);
+
+/* What the page says, whatever a monitor has written there. */
+void statistics_read(const struct vm *vm, struct debug_statistics *statistics);
+void statistics_read_trace(const struct vm *vm, uint64_t from, struct debug_trace *trace);
+
+/* Ticks in which the guest had nothing to do. */
+uint64_t statistics_waited(const struct vm *vm);
+
+/* What the static CNode of PROCESS holds from slot FROM on, as much of it as fits into one answer. */
+void capabilities_read(struct init *init, const struct process *process, uint64_t from,
+                       struct debug_capabilities *capabilities);
+
+/* Resets the machine; returns where it does not know how. */
+void machine_reset(const struct machine *machine);
+
+/* A service's number as a client. */
+unsigned services_client(enum service_id id);
 
 /* Stops a VM that is not off where it is, or lets it go on; false: the kernel refused. */
 bool vm_pause(struct init *init, unsigned index);

@@ -50,6 +50,7 @@ const char *log_clients_open(struct log_clients *log, struct pool *pool)
                         NOTIFY_LOG_RING) != seL4_NoError)
         return "the kernel refused to copy a capability";
     log->table = table;
+    log->table->only = LOG_OF_ALL;
     return NULL;
 }
 
@@ -167,10 +168,17 @@ void log_clients_attach_terminal(struct log_clients *log, unsigned client)
     seL4_Signal(log->notify);
 }
 
-void log_clients_show_log(struct log_clients *log)
+void log_clients_show_log(struct log_clients *log, unsigned client, enum debug_follow follow)
 {
     if (!log->table)
         return;
+    if (follow != DEBUG_SHOW_ONCE)
+        __atomic_store_n(&log->table->only, follow == DEBUG_FOLLOW ? client : LOG_OF_ALL, __ATOMIC_RELAXED);
+    if (follow == DEBUG_FOLLOW_NO_MORE) {
+        seL4_Signal(log->notify);
+        return;
+    }
+    __atomic_store_n(&log->table->show, client, __ATOMIC_RELAXED);
     __atomic_fetch_add(&log->table->show_count, 1, __ATOMIC_RELEASE);
     seL4_Signal(log->notify);
 }

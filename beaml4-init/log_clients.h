@@ -6,6 +6,7 @@
 #pragma once
 
 #include "beaml4-init/process.h"
+#include "ipc/debug.h"
 
 /* Client numbers, at logserver and timeserver. */
 enum { CLIENT_INIT = 0, CLIENT_LOGSERVER = 1, CLIENT_TIMESERVER = 2, CLIENT_DEBUG = 3, CLIENT_FIRST_VM = 16 };
@@ -54,5 +55,6 @@ void log_clients_set_console(struct log_clients *log, unsigned client, bool runs
 /* Gives the terminal to CLIENT's console. */
 void log_clients_attach_terminal(struct log_clients *log, unsigned client);
 
-/* Shows the last lines of the log again. */
-void log_clients_show_log(struct log_clients *log);
+/* Shows the last lines of the log again, those of CLIENT or, by DEBUG_LOG_OF_ALL, of all; FOLLOW says whether new lines
+ * of others are shown from then on. */
+void log_clients_show_log(struct log_clients *log, unsigned client, enum debug_follow follow);

@@ -48,8 +48,10 @@ static void read_config(struct init *init)
         return;
     }
     init->vm_count = config->vm_count;
-    for (unsigned i = 0; i < init->vm_count; i++)
-        init->vm[i].config = &config->vm[i];
+    for (unsigned i = 0; i < init->vm_count; i++) {
+        init->vm[i].chosen = config->vm[i];
+        init->vm[i].config = &init->vm[i].chosen;
+    }
 }
 
 static void describe(const struct init *init)

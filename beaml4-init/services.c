@@ -247,6 +247,11 @@ const char *services_name(enum service_id id)
     return kinds[id].name;
 }
 
+unsigned services_client(enum service_id id)
+{
+    return kinds[id].client;
+}
+
 static void start_again(struct init *init, enum service_id id)
 {
     end(init, id);

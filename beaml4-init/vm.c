@@ -229,7 +229,7 @@ static const char *start(struct vm_start *s)
         (problem = give_memory(s, vm_objects_bytes(config), seL4_PageBits)) || (problem = give_ept_root(s)) ||
         (problem = map_file(s, "kernel", &kernel, &monitor->startup.vm.kernel)) ||
         (config->initrd[0] && (problem = map_file(s, "initrd", &initrd, &monitor->startup.vm.initrd))) ||
-        (problem = give_channels(s)) || (problem = virtio_start(s->init, s->index)) ||
+        (problem = give_channels(s)) || (problem = statistics_open(s->init, s->vm)) || (problem = virtio_start(s->init, s->index)) ||
         (problem = address_space_fill_page(&monitor->space, CONFIG_ADDRESS, seL4_CanRead, config, 0, sizeof *config)))
         return problem;
     if (config->rtc == VM_RTC_PASSTHROUGH &&
@@ -268,6 +268,7 @@ static void destroy(struct init *init, unsigned index)
     log_clients_detach(&init->log, CLIENT_FIRST_VM + index);
     virtio_end(vm);
     process_destroy(&vm->monitor);
+    statistics_close(init, vm);
     vm->state = VM_OFF;
 }
 

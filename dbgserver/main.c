@@ -13,9 +13,27 @@ static struct dbgserver {
     struct shell shell;
 } the_server;
 
+static const char end_of_following[] = "\r(any key ends this)\r\n";
+
 static uint64_t read_tsc(void)
 {
     return __builtin_ia32_rdtsc();
+}
+
+/* A request that changes nothing; what logserver looks for is not there. */
+static void ask(unsigned whom)
+{
+    switch (whom) {
+    case SHELL_INIT:
+        seL4_Call(SLOT_HYPERVISOR, seL4_MessageInfo_new(0, 0, 0, 0));
+        break;
+    case SHELL_TIMESERVER:
+        time_cancel(SLOT_TIME);
+        break;
+    default:
+        seL4_Signal(SLOT_LOG_NOTIFY);
+        break;
+    }
 }
 
 static void put(void *context, const char *bytes, size_t length)
@@ -33,6 +51,11 @@ static void put(void *context, const char *bytes, size_t length)
 
 static void type(struct dbgserver *server, uint8_t byte)
 {
+    if (server->shell.following) {
+        command_stop(&server->shell);
+        line_editor_show(&server->editor);
+        return;
+    }
     if (byte == TERMINAL_ESCAPE) { /* the terminal has become ours */
         line_editor_show(&server->editor);
         return;
@@ -41,6 +64,8 @@ static void type(struct dbgserver *server, uint8_t byte)
         return;
     command_run(&server->shell, server->editor.text);
     line_editor_next(&server->editor);
+    if (server->shell.following)
+        put(server, end_of_following, sizeof end_of_following - 1);
 }
 
 void service_main(const struct startup *startup)
@@ -55,7 +80,7 @@ void service_main(const struct startup *startup)
         .prompt = "beaml4> ", .words = command_names, .word_count = COMMAND_COUNT, .put = put, .context = server,
     };
     server->shell = (struct shell) {
-        .put = put, .context = server, .now = read_tsc, .tsc_hz = startup->tsc_hz,
+        .put = put, .context = server, .now = read_tsc, .ask = ask, .tsc_hz = startup->tsc_hz,
         .wall_clock_seconds = startup->wall_clock_seconds, .wall_clock_tsc = startup->wall_clock_tsc,
     };
     put(server, greeting, sizeof greeting - 1);

@@ -4,18 +4,21 @@
 
 #include <sel4/sel4.h>
 
-#define DEBUG_FITS(name, request, reply) \
-    _Static_assert(request <= seL4_MsgMaxLength && reply <= seL4_MsgMaxLength, #name " fits into a message");
-DEBUG_OPERATIONS(DEBUG_FITS)
+#define DEBUG_FITS(name, number, request, reply, caps, text)                                                      \
+    _Static_assert(IPC_WORDS(struct request) <= seL4_MsgMaxLength && IPC_WORDS(struct reply) <= seL4_MsgMaxLength, \
+                   #name " fits into a message");
+DEBUG_PROTOCOL(DEBUG_FITS)
 
-enum hypervisor_status debug_call(enum debug_operation operation, uint64_t argument, void *reply)
+enum hypervisor_status debug_call(enum debug_operation operation, const void *request, void *reply)
 {
-    const struct debug_shape *shape = debug_shape(operation);
+    const struct ipc_shape *shape = debug_shape(operation);
+    const uint64_t *asked = request;
     uint64_t *word = reply;
 
     if (!shape)
         return HV_INVALID;
-    seL4_SetMR(0, argument);
+    for (unsigned i = 0; i < shape->request_words; i++)
+        seL4_SetMR((int)i, asked[i]);
     seL4_MessageInfo_t answer = seL4_Call(SLOT_HYPERVISOR, seL4_MessageInfo_new(operation, 0, 0, shape->request_words));
     if (seL4_MessageInfo_get_label(answer) != HV_OK)
         return (enum hypervisor_status)seL4_MessageInfo_get_label(answer);

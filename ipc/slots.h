@@ -64,5 +64,6 @@ enum notification_bit {
     NOTIFY_VIRTIO_QUEUE = 1u << 5, /* virtioserver only: the guest has filled queues */
     NOTIFY_TIME_TABLE = 1u << 6,   /* timeserver only: its table has changed */
     NOTIFY_TIME_LOST = 1u << 7,    /* from init, with NOTIFY_TIMER: timeserver is a new one and knows no timers */
+    NOTIFY_DUMP = 1u << 16,        /* monitor only: init wants registers and stack of the guest in the log */
     NOTIFY_VIRTIO_INTERRUPT = 1u << 8, /* monitor only, shifted by the device's number: it interrupts */
 };

@@ -5,6 +5,7 @@
 
 #include "ipc/ring.h"
 #include "ipc/slots.h"
+#include "ipc/statistics.h"
 #include "ipc/time.h"
 #include "ipc/vm_config.h"
 
@@ -33,6 +34,7 @@
 enum service_role { ROLE_LOG = 1, ROLE_TIME = 2, ROLE_VMM = 3, ROLE_VIRTIO = 4, ROLE_DEBUG = 5 };
 
 #define LOG_MAX_CLIENTS 32u
+#define LOG_OF_ALL      0xffu
 
 /* One client of logserver: the rings are pages in logserver's own address space. */
 struct log_client {
@@ -47,7 +49,9 @@ struct log_table {
     struct log_client client[LOG_MAX_CLIENTS];
     uint32_t attach;       /* whose console the terminal shall be, */
     uint32_t attach_count; /* each time that this has become another number */
-    uint32_t show_count;   /* the same for showing again the last lines of the log */
+    uint32_t show;         /* whose last lines of the log shall be shown again: a client's, or LOG_OF_ALL, */
+    uint32_t show_count;   /* likewise */
+    uint32_t only;         /* whose new lines are shown, and not only kept; or LOG_OF_ALL */
 };
 
 struct startup_untyped {
@@ -93,6 +97,7 @@ struct startup {
             struct startup_file kernel; /* mapped below SERVICE_WINDOW */
             struct startup_file initrd;
             const struct vm_config *config; /* a second read-only page */
+            struct exit_trace *statistics;  /* a page that init reads */
             /* First what becomes guest RAM: largest first, each a multiple of 2 MiB, config->memory_bytes together.
              * Behind that the memory for everything else that the monitor makes (virtual CPU, paging structures,
              * CNodes). */

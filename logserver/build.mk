@@ -1,2 +1,2 @@
-LOGSERVER_SOURCES := $(addprefix logserver/,backlog.c main.c multiplexer.c serial.c terminal.c)
+LOGSERVER_SOURCES := $(addprefix logserver/,backlog.c line_filter.c main.c multiplexer.c serial.c terminal.c)
 $(eval $(call user_program,logserver,$(LOGSERVER_SOURCES),runtime ipc,runtime/service.ld))

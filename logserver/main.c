@@ -4,6 +4,7 @@
  * wants to see it, or appears line by line with a tag where no shell is there to ask for it.
  */
 #include "logserver/backlog.h"
+#include "logserver/line_filter.h"
 #include "logserver/multiplexer.h"
 #include "logserver/serial.h"
 #include "logserver/terminal.h"
@@ -11,12 +12,12 @@
 
 #define READ_SIZE          128u
 #define KEPT_CONSOLE_BYTES 4096u
-#define KEPT_LOG_BYTES     16384u
+#define KEPT_LOG_BYTES     65536u
 
 /* Read from somewhere, not yet taken by the multiplexer: [taken, held). */
 struct chunk {
     size_t held, taken;
-    uint8_t bytes[READ_SIZE];
+    uint8_t bytes[READ_SIZE + LINE_FILTER_PREFIX];
 };
 
 struct logserver {
@@ -39,6 +40,7 @@ struct logserver {
     struct backlog kept_log;
     uint64_t log_position, log_end; /* of KEPT_LOG: what is still to be shown again */
     struct chunk log_chunk;
+    struct line_filter log_filter; /* which of those lines */
     uint8_t log_bytes[KEPT_LOG_BYTES];
 };
 
@@ -97,6 +99,7 @@ static bool show(struct logserver *server, struct chunk *chunk)
 static bool show_log(struct logserver *server)
 {
     struct chunk *chunk = &server->log_chunk;
+    uint8_t bytes[READ_SIZE];
     uint64_t missed = 0;
 
     while (show(server, chunk)) {
@@ -105,8 +108,9 @@ static bool show_log(struct logserver *server)
         if (server->log_position >= server->log_end)
             return true;
         chunk->taken = 0;
-        chunk->held = backlog_read(&server->kept_log, &server->log_position, &missed, chunk->bytes,
-                                   left < READ_SIZE ? left : READ_SIZE);
+        size_t count = backlog_read(&server->kept_log, &server->log_position, &missed, bytes,
+                                    left < READ_SIZE ? left : READ_SIZE);
+        chunk->held = line_filter_run(&server->log_filter, bytes, count, chunk->bytes);
     }
     return false;
 }
@@ -187,10 +191,14 @@ static void read_table(struct logserver *server)
     server->attach_seen = attach;
     uint32_t shows = __atomic_load_n(&table->show_count, __ATOMIC_ACQUIRE);
     if (shows != server->show_seen) {
+        uint32_t whose = table->show;
+        line_filter_init(&server->log_filter, whose < LOG_MAX_CLIENTS ? table->client[whose].name : NULL);
         server->log_position = 0;
         server->log_end = server->kept_log.written;
     }
     server->show_seen = shows;
+    uint32_t only = __atomic_load_n(&table->only, __ATOMIC_RELAXED);
+    server->multiplexer.only = only < LOG_MAX_CLIENTS ? only : MULTIPLEXER_ALL;
 }
 
 /* Consoles first: a monitor's last words about its guest belong behind what the guest has said. And before another
@@ -269,6 +277,7 @@ void service_main(const struct startup *startup)
 
     server->table = startup->logserver.table;
     server->multiplexer.kept = &server->kept_log;
+    server->multiplexer.only = MULTIPLEXER_ALL;
     server->kept_log = (struct backlog) { .bytes = server->log_bytes, .size = KEPT_LOG_BYTES };
     for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++)
         server->console[i].kept = (struct backlog) { .bytes = server->console[i].bytes, .size = KEPT_CONSOLE_BYTES };

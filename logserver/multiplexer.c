@@ -20,24 +20,26 @@ static void put(struct multiplexer *m, const void *bytes, size_t length)
         m->output[(m->first + m->waiting++) % MULTIPLEXER_OUTPUT_BYTES] = byte[i];
 }
 
-/* A part of a line, which is kept as well. */
-static void put_part(struct multiplexer *m, const char *text, size_t length)
+/* A part of a line, which is kept in any case. */
+static void put_part(struct multiplexer *m, bool shown, const char *text, size_t length)
 {
-    put(m, text, length);
+    if (shown)
+        put(m, text, length);
     if (m->kept)
         backlog_add(m->kept, text, length);
 }
 
-static void put_line(struct multiplexer *m, const char *tag, const char *text, size_t length)
+static void put_line(struct multiplexer *m, bool shown, const char *tag, const char *text, size_t length)
 {
-    if (m->mid_line)
+    if (m->mid_line && shown)
         put(m, END_OF_LINE, sizeof END_OF_LINE - 1);
-    put_part(m, "[", 1);
-    put_part(m, tag, strnlen(tag, CONFIG_NAME_BYTES + 8));
-    put_part(m, "] ", 2);
-    put_part(m, text, length);
-    put_part(m, END_OF_LINE, sizeof END_OF_LINE - 1);
-    m->mid_line = false;
+    put_part(m, shown, "[", 1);
+    put_part(m, shown, tag, strnlen(tag, CONFIG_NAME_BYTES + 8));
+    put_part(m, shown, "] ", 2);
+    put_part(m, shown, text, length);
+    put_part(m, shown, END_OF_LINE, sizeof END_OF_LINE - 1);
+    if (shown)
+        m->mid_line = false;
 }
 
 /* A process may not send the terminal commands. */
@@ -58,7 +60,7 @@ size_t multiplexer_add_lines(struct multiplexer *m, unsigned source, const char 
         if (c[i] == '\n' || full) {
             if (room(m) < m->line[source].length + LINE_EXTRA)
                 return i;
-            put_line(m, tag, m->line[source].text, m->line[source].length);
+            put_line(m, m->only == MULTIPLEXER_ALL || m->only == source, tag, m->line[source].text, m->line[source].length);
             m->line[source].length = 0;
         }
         if (c[i] != '\n')
@@ -115,7 +117,7 @@ bool multiplexer_add_note(struct multiplexer *m, const char *tag, uint64_t numbe
     if (room(m) < digits + length + LINE_EXTRA)
         return false;
     memcpy(text + digits, words, length);
-    put_line(m, tag, text, digits + length);
+    put_line(m, true, tag, text, digits + length);
     return true;
 }
 

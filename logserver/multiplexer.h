@@ -17,9 +17,11 @@
 #define MULTIPLEXER_OUTPUT_BYTES 4096u
 /* Processes, and behind them the consoles of guests that do not own the terminal. */
 #define MULTIPLEXER_SOURCES      (2u * LOG_MAX_CLIENTS)
+#define MULTIPLEXER_ALL          MULTIPLEXER_SOURCES
 
 struct multiplexer {
     struct backlog *kept; /* gets a copy of each line; or NULL */
+    unsigned only;        /* the source whose lines are shown, others' are only kept; or MULTIPLEXER_ALL */
     bool mid_line; /* the terminal's cursor is behind something that the guest printed */
     size_t first;  /* of the queue's waiting bytes */
     size_t waiting;

@@ -15,7 +15,7 @@ struct monitor {
     struct vcpu vcpu;
     struct fault_router router;
     struct emulator emulator;
-    struct exit_trace trace;
+    struct exit_trace *trace;
     struct cpuid_policy cpuid;
     struct cpuid_guest cpuid_guest;
     uint64_t cr4_allowed, efer_allowed; /* bits that the guest may set */

@@ -129,11 +129,14 @@ static void handle_notification(struct runtime *runtime, uint64_t bits)
 /* The guest has halted: nothing happens before a notification. */
 static void wait(struct runtime *runtime)
 {
+    struct machine *machine = &runtime->monitor->machine;
     seL4_Word bits;
 
     if (runtime->before_waiting)
         runtime->before_waiting(runtime->context);
+    trace_waits(runtime->monitor->trace, machine->now());
     seL4_Wait(runtime->notification, &bits);
+    trace_woke(runtime->monitor->trace, machine->now());
     handle_notification(runtime, bits);
 }
 
@@ -145,8 +148,9 @@ static bool run_guest(struct runtime *runtime)
     struct vcpu_exit exit;
 
     interrupts_prepare(vcpu, monitor->machine.local_apic);
+    trace_served(monitor->trace, monitor->machine.now());
     vcpu->operations->run(vcpu->context, vcpu, &exit);
-    trace_exit(&monitor->trace, &exit, vcpu->value[VCPU_RIP]);
+    trace_exit(monitor->trace, &exit, vcpu->value[VCPU_RIP], monitor->machine.now());
     if (exit.kind == VCPU_EXIT_NONE)
         handle_notification(runtime, exit.notification);
     enum fault_result result = fault_route(&monitor->router, &exit);

@@ -2,33 +2,43 @@
 #pragma once
 
 #include "algorithms/vcpu.h"
+#include "ipc/statistics.h"
 
-#include <stdint.h>
+_Static_assert((unsigned)VCPU_EXIT_KIND_COUNT <= TRACE_KINDS, "there is room for every kind of exit");
 
-#define TRACE_RECORDS 64u
-
-struct exit_record {
-    uint64_t rip, qualification, address; /* guest physical, of a memory access */
-    uint32_t raw_reason;
-    uint8_t kind;
-};
-
-struct exit_trace {
-    uint64_t seen; /* in all */
-    uint64_t by_kind[VCPU_EXIT_KIND_COUNT];
-    struct exit_record record[TRACE_RECORDS];
-};
-
-static inline void trace_exit(struct exit_trace *trace, const struct vcpu_exit *exit, uint64_t rip)
+static inline void trace_exit(struct exit_trace *trace, const struct vcpu_exit *exit, uint64_t rip, uint64_t now)
 {
     struct exit_record *record = &trace->record[trace->seen++ % TRACE_RECORDS];
 
     trace->by_kind[exit->kind]++;
+    trace->left_at = now;
     record->rip = rip;
     record->qualification = exit->qualification;
     record->address = exit->guest_physical;
     record->raw_reason = exit->raw_reason;
-    record->kind = (uint8_t)exit->kind;
+    record->kind = exit->kind;
+}
+
+/* The monitor has done with the last exit: the guest is entered, or waits. */
+static inline void trace_served(struct exit_trace *trace, uint64_t now)
+{
+    if (trace->seen == 0)
+        return;
+    trace->ticks[trace->record[(trace->seen - 1) % TRACE_RECORDS].kind % TRACE_KINDS] += now - trace->left_at;
+    trace->left_at = now;
+}
+
+static inline void trace_waits(struct exit_trace *trace, uint64_t now)
+{
+    trace_served(trace, now);
+    trace->waiting_since = now;
+}
+
+static inline void trace_woke(struct exit_trace *trace, uint64_t now)
+{
+    trace->waited += now - trace->waiting_since;
+    trace->waiting_since = 0;
+    trace->left_at = now;
 }
 
 /* Each gives LINE lines of text without their ends. Exits: the oldest first, repetitions folded. */

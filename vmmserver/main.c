@@ -52,7 +52,7 @@ static _Noreturn void report_crash(struct vm *vm)
     report_line(context, "its registers:");
     trace_write_registers(&vm->monitor.vcpu, report_line, context);
     report_line(context, "its last exits:");
-    trace_write_exits(&vm->monitor.trace, report_line, context);
+    trace_write_exits(vm->monitor.trace, report_line, context);
     end(vm->startup, HV_VM_CRASHED);
 }
 
@@ -73,7 +73,7 @@ void service_main(const struct startup *startup)
 
     enum runtime_end how = runtime_run(&vm->runtime);
     console_flush(&vm->console);
-    trace_write_counts(&vm->monitor.trace, report_line, (void *)startup);
+    trace_write_counts(vm->monitor.trace, report_line, (void *)startup);
     if (how == RUNTIME_CRASHED)
         report_crash(vm);
     bool reboots = how == RUNTIME_MACHINE_ENDED && vm->monitor.machine.end == MACHINE_RESET;

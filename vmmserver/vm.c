@@ -4,6 +4,7 @@
 #include "vmm/acpi_tables.h"
 #include "vmm/exits.h"
 #include "vmm/loader.h"
+#include "vmm/stack.h"
 #include "vmm/start.h"
 
 #include <cpuid.h>
@@ -46,6 +47,22 @@ void vm_log_line(const char *text)
 static void stop(struct task *task)
 {
     task->runtime->stopped = true;
+}
+
+static void dump_line(void *context, const char *text)
+{
+    (void)context;
+    log_printf("%s", text);
+}
+
+/* Registers and stack. All of it fits into the log's ring; where somebody has filled that, some is lost. */
+static void dump(struct task *task)
+{
+    struct vm *vm = task->context;
+
+    log_printf("VM %u \"%s\", at %lu exits:", vm->startup->vm.vm_index, vm->config->name, vm->monitor.trace->seen);
+    trace_write_registers(&vm->monitor.vcpu, dump_line, NULL);
+    stack_write(&vm->monitor.vcpu, &vm->monitor.machine.memory, dump_line, NULL);
 }
 
 static void init_machine(struct vm *vm)
@@ -143,6 +160,7 @@ const char *vm_create(struct vm *vm, const struct startup *startup)
 
     vm->startup = startup;
     vm->config = startup->vm.config;
+    vm->monitor.trace = startup->vm.statistics;
     objects_init(&vm->objects, startup);
     init_machine(vm);
     virtio_links_init(&vm->virtio, vm->config);
@@ -157,6 +175,8 @@ const char *vm_create(struct vm *vm, const struct startup *startup)
     console_init(&vm->console, &vm->runtime, startup);
     task_init(&vm->stop_task, &vm->runtime, "stop", stop, vm);
     task_wait_notification(&vm->stop_task, NOTIFY_STOP);
+    task_init(&vm->dump_task, &vm->runtime, "dump", dump, vm);
+    task_wait_notification(&vm->dump_task, NOTIFY_DUMP);
     if ((problem = make_devices(vm)) || (problem = virtio_links_connect(&vm->virtio, &vm->runtime)))
         return problem;
     exits_init(&vm->monitor);

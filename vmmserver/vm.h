@@ -24,7 +24,7 @@ struct vm {
     struct runtime runtime;
     struct console console;
     struct virtio_links virtio;
-    struct task stop_task;
+    struct task stop_task, dump_task;
     char message[192];
 };
 

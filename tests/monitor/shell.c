@@ -3,6 +3,7 @@
 #include "ipc/debug.h"
 #include "runtime/runtime.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static uint64_t next_random(uint64_t *state)
@@ -17,10 +18,12 @@ static uint64_t next_random(uint64_t *state)
 static void babble(uint64_t *random)
 {
     for (unsigned i = 0; i < 5000; i++) {
-        uint64_t operation = DEBUG_BEFORE_FIRST + next_random(random) % (DEBUG_BEHIND_LAST - DEBUG_BEFORE_FIRST + 1);
+        uint64_t operation = DEBUG_FIRST - 1 + next_random(random) % (DEBUG_LAST - DEBUG_FIRST + 3);
         unsigned length = (unsigned)(next_random(random) % (seL4_MsgMaxLength + 1));
-        const struct debug_shape *shape = debug_shape(operation);
-        bool reads = operation == DEBUG_PROCESS || operation == DEBUG_MEMORY || operation == DEBUG_CONSOLE;
+        const struct ipc_shape *shape = debug_shape(operation);
+        bool reads = operation == DEBUG_PROCESS || operation == DEBUG_MEMORY || operation == DEBUG_CONSOLE ||
+                     operation == DEBUG_STATISTICS || operation == DEBUG_TRACE || operation == DEBUG_CAPABILITIES_OF ||
+                     operation == DEBUG_AFFINITY;
 
         if (next_random(random) % 8 == 0)
             operation = next_random(random);

@@ -80,11 +80,11 @@ def test_commands_answer_and_mistakes_are_explained(tmp_path):
         wait_for_start(machine, 1)
         machine.expect("on beat")
         open_shell(machine)
-        run(machine, "ps", r" 0 on +running +svm +16 MiB +\d+ MiB +0 +0:00:\d\d\r\n"
-                           r" 1 spare +off +auto +16 MiB +- +0 +-\r\n"
-                           r" 2 huge +off +auto +64 GiB +- +0 +-\r\n"
+        run(machine, "ps", r" 0 on +running +svm +16 MiB +\d+ MiB +\d+ % +\d+ +0 +0:00:\d\d\r\n"
+                           r" 1 spare +off +auto +16 MiB +- +- +- +0 +-\r\n"
+                           r" 2 huge +off +auto +64 GiB +- +- +- +0 +-\r\n"
                            r" - logserver +running(.|\n)* - timeserver +running(.|\n)* - dbgserver +running")
-        run(machine, "help pause", "pause VM +stop it where it is")
+        run(machine, "help pause", r"pause VM +stop it where it is")
         run(machine, "time", r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
         free = run(machine, "mem", r"free \((\d+) bytes\), largest free piece \d+ [KMG]iB")[1]
         run(machine, "log", r"\[init\] logserver started(.|\n)*VM 0 \"on\" is running\r\n" + PROMPT)
@@ -96,16 +96,86 @@ def test_commands_answer_and_mistakes_are_explained(tmp_path):
         run(machine, "resume spare", "resume: not in the state")
         run(machine, "reboot spare", r'VM 1 "spare" reboots(.|\n)*reboot: done')
         machine.expect(r'VM 1 "spare" is running')
-        run(machine, "ps", r" 1 spare +running +svm +16 MiB +\d+ MiB +1 ")
+        run(machine, "ps", r" 1 spare +running +svm +16 MiB +\d+ MiB +\d+ % +\d+ +1 ")
         run(machine, "kill spare", r'VM 1 "spare" killed(.|\n)*kill: done')
         assert run(machine, "mem", r"free \((\d+) bytes\)")[1] == free
         run(machine, "kill nobody", 'there is no VM "nobody"')
-        run(machine, "kill", "kill takes one VM")
+        run(machine, "kill", r"kill takes VM\|SERVICE")
         run(machine, "shutdown", 'there is no command "shutdown"')
         machine.send("xx\x15ti\t\r")  # Ctrl-U, completion
         machine.expect(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
         machine.send("\x1b[A\r")      # the line before
         machine.expect(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+
+
+def test_a_guest_is_looked_at_while_it_runs(tmp_path):
+    with boot(beating("one") + beating("two"), tmp_path) as machine:
+        wait_for_start(machine, 2)
+        machine.expect("one beat")
+        open_shell(machine)
+        run(machine, "ps", r" 0 one +running +svm +16 MiB +\d+ MiB +\d+ % +[1-9]\d* ")
+        table = run(machine, "stats one", r"exits by reason(.|\n)*all +(\d+)\r\n")
+        rows = re.findall(r"\n(\S[^\r\n]*?) +(\d+) +\d+ % +\d+ +\d+\r", table[0])
+        assert {"port", "cpuid"} & {name for name, _ in rows}
+        assert abs(sum(int(count) for _, count in rows) - int(table[2])) < 100  # it goes on while it is looked at
+        run(machine, "trace one", r"  port \(123\) at [0-9a-f]+, qualification(.|\n)*" + PROMPT)
+        run(machine, "dump one", "dump: done")
+        machine.expect(r'\[vmm0\] VM 0 "one", at \d+ exits:\r\n\[vmm0\]   rax [0-9a-f]{16} ')
+        machine.expect(r"\[vmm0\]   cs   [0-9a-f]{4}  base")
+        for _ in range(8):
+            machine.expect(r"\[vmm0\]   stack [0-9a-f]{16} [ 0-9a-f]*\r\n")
+        run(machine, "console one", "leads back")
+        next_beat(machine, "one")
+        open_shell(machine)
+        run(machine, "pause one", "pause: done")
+        run(machine, "dump one", "dump: not in the state")
+
+
+def test_how_and_where_a_vm_runs_is_changed_by_command(tmp_path):
+    with boot(beating("one"), tmp_path) as machine:
+        wait_for_start(machine, 1)
+        open_shell(machine)
+        run(machine, "mode one ept-small", "mode: done, from its next start on")
+        large = run(machine, "ps", r" 0 one +running +svm +16 MiB +(\d+) MiB")[1]
+        run(machine, "reboot one", "reboot: done")
+        wait_for_start(machine, 1)
+        assert int(run(machine, "ps", r" 0 one +running +svm +16 MiB +(\d+) MiB")[1]) >= int(large)
+        run(machine, "console one", "leads back")
+        next_beat(machine, "one")
+        open_shell(machine)
+        run(machine, "mode one vtx", "mode: done")
+        run(machine, "reboot one", r'VM 0 "one" not started: it needs VT-x(.|\n)*reboot: it failed')
+        run(machine, "mode one auto", "mode: done")
+        run(machine, "create one", "create: done")
+        run(machine, "affinity one 0", "affinity: done")
+        run(machine, "affinity one 63", r"its affinity names no CPU(.|\n)*affinity: it failed")
+        run(machine, "console one", "leads back")
+        next_beat(machine, "one")
+
+
+def test_the_log_is_shown_again_and_followed_by_process(tmp_path):
+    with boot(beating("one") + beating("two"), tmp_path) as machine:
+        wait_for_start(machine, 2)
+        open_shell(machine)
+        again = run(machine, "log two", r"(.|\n)*" + PROMPT)[0]
+        assert "[vmm1] monitor starts" in again and "[init]" not in again and "[vmm0]" not in again
+        again = run(machine, "log", r"(.|\n)*" + PROMPT)[0]
+        assert "[init] logserver started" in again and "[vmm0] monitor starts" in again
+        run(machine, "log -f two", r"\[vmm1\] monitor starts(.|\n)*any key ends this")
+        machine.send("q")
+        machine.expect(PROMPT)
+        run(machine, "kill one", r'\[init\] VM 0 "one" killed')  # which is shown again
+        run(machine, "log virtio9", 'there is no process "virtio9"')
+
+
+def test_round_trips_are_measured_and_the_machine_is_reset(tmp_path):
+    with boot(beating("one"), tmp_path) as machine:
+        wait_for_start(machine, 1)
+        open_shell(machine)
+        run(machine, "ipcbench", r"call to init and reply +(\d+) ticks\r\n"
+                                 r"call to timeserver and reply +(\d+) ticks\r\nsignal to logserver.* +(\d+) ticks")
+        run(machine, "reboot host", r'VM 0 "one" killed(.|\n)*the machine is reset')
+        machine.process.wait(60)  # QEMU's -no-reboot
 
 
 def test_a_paused_guest_goes_on_where_it_was(tmp_path):
@@ -148,7 +218,7 @@ def test_one_vm_is_killed_and_made_anew_twenty_times_while_another_lives_on(tmp_
             machine.expect("kill: done")
             run(machine, "create 1", "create: done")
             machine.expect(r'VM 1 "victim" is running')
-        run(machine, "ps", r" 0 witness +running +svm +16 MiB +\d+ MiB +0 (.|\n)* 1 victim +running .* 20 ")
+        run(machine, "ps", r" 0 witness +running +svm +16 MiB +\d+ MiB +\d+ % +\d+ +0 (.|\n)* 1 victim +running .* 20 ")
         run(machine, "console witness", "leads back")
         beats = [next_beat(machine, "witness") for _ in range(10)]
         assert beats == list(range(beats[0], beats[0] + 10)) and beats[0] > first

@@ -112,12 +112,12 @@ static void test_the_record_shows_the_last_exits_and_folds_repetitions(void **st
 
     (void)state;
     for (unsigned i = 0; i < 1000; i++)
-        trace_exit(&trace, &exit, 0x1000);
+        trace_exit(&trace, &exit, 0x1000, 0);
     exit.kind = VCPU_EXIT_MEMORY;
     exit.raw_reason = 48;
     exit.qualification = 0x181;
     exit.guest_physical = 0xfee00020;
-    trace_exit(&trace, &exit, 0x2000);
+    trace_exit(&trace, &exit, 0x2000, 0);
 
     line_count = 0;
     trace_write_exits(&trace, keep_line, lines);
@@ -131,7 +131,7 @@ static void test_the_record_shows_the_last_exits_and_folds_repetitions(void **st
         struct vcpu_exit pair = {
             .kind = VCPU_EXIT_IO, .raw_reason = 30, .qualification = i % 2 ? 0x03f80000 : 0x03fd0008,
         };
-        trace_exit(&trace, &pair, i % 2 ? 0x1000 : 0x2000);
+        trace_exit(&trace, &pair, i % 2 ? 0x1000 : 0x2000, 0);
     }
     line_count = 0;
     trace_write_exits(&trace, keep_line, lines);
@@ -148,9 +148,9 @@ static void test_exits_are_counted_by_their_kind(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 1000; i++)
-        trace_exit(&trace, &exit, 0x1000);
+        trace_exit(&trace, &exit, 0x1000, 0);
     exit.kind = VCPU_EXIT_MEMORY;
-    trace_exit(&trace, &exit, 0x1000);
+    trace_exit(&trace, &exit, 0x1000, 0);
     line_count = 0;
     trace_write_counts(&trace, keep_line, lines);
     assert_string_equal(lines[0], "1001 exits, port 1000, memory 1");

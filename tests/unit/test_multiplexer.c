@@ -11,7 +11,10 @@
 
 static struct multiplexer *fresh(void)
 {
-    return calloc(1, sizeof(struct multiplexer));
+    struct multiplexer *m = calloc(1, sizeof *m);
+
+    m->only = MULTIPLEXER_ALL;
+    return m;
 }
 
 static void lines(struct multiplexer *m, unsigned source, const char *tag, const char *text)
