@@ -54,7 +54,7 @@ trap 'rm -rf "$work"' EXIT
 step "packing the machines of $(basename "$config")"
 /usr/bin/python3 tools/compile_config.py "$config" "$work/config" "$work/members"
 servers=()
-for server in logserver timeserver dbgserver vmmserver virtioserver; do servers+=("$server=build/$server.elf"); done
+for server in logserver timeserver screenserver dbgserver vmmserver virtioserver; do servers+=("$server=build/$server.elf"); done
 mkdir -p "$work/cd/boot"
 /usr/bin/python3 tools/pack.py build/beaml4-init.elf "$work/cd/boot/system.elf" "${servers[@]}" --members "$work/members"
 cp "$kernel" "$work/cd/boot/kernel.elf"

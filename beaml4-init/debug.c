@@ -260,6 +260,7 @@ static enum hypervisor_status serve(struct init *init, enum debug_operation oper
         return HV_FAILED;
     case DEBUG_RESET:
         end_all(init, "the machine is reset");
+        process_destroy(&init->service[SERVICE_SCREEN].process); /* which has the keyboard controller */
         machine_reset(&init->machine);
         return HV_FAILED;
     default:

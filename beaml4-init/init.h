@@ -15,9 +15,9 @@
 
 /* Priorities: services that guests wait for above init, which is above every monitor (CONFIG: at most 200); the shell
  * in between, so that no guest keeps it from answering. */
-enum { PRIORITY_DBGSERVER = 220, PRIORITY_INIT = 230, PRIORITY_LOGSERVER = 240, PRIORITY_TIMESERVER = 250 };
+enum { PRIORITY_SCREENSERVER = 210, PRIORITY_DBGSERVER = 220, PRIORITY_INIT = 230, PRIORITY_LOGSERVER = 240, PRIORITY_TIMESERVER = 250 };
 
-enum service_id { SERVICE_LOG, SERVICE_TIME, SERVICE_DEBUG, SERVICE_COUNT };
+enum service_id { SERVICE_LOG, SERVICE_TIME, SERVICE_SCREEN, SERVICE_DEBUG, SERVICE_COUNT };
 
 struct service {
     struct process process;

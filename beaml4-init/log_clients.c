@@ -83,6 +83,7 @@ const char *log_clients_serve(struct log_clients *log, struct process *logserver
     log->logserver = logserver;
     logserver->startup.logserver.table = (const struct log_table *)place;
     logserver->startup.logserver.shell = CLIENT_DEBUG;
+    logserver->startup.logserver.screen = CLIENT_SCREEN;
     for (unsigned client = 0; client < LOG_MAX_CLIENTS && !problem; client++) {
         for (unsigned which = RING_LOG; which < RING_COUNT && !problem; which++)
             if (log->ring[client][which] != seL4_CapNull)

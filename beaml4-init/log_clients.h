@@ -9,7 +9,8 @@
 #include "ipc/debug.h"
 
 /* Client numbers, at logserver and timeserver. */
-enum { CLIENT_INIT = 0, CLIENT_LOGSERVER = 1, CLIENT_TIMESERVER = 2, CLIENT_DEBUG = 3, CLIENT_FIRST_VM = 16 };
+enum { CLIENT_INIT = 0, CLIENT_LOGSERVER = 1, CLIENT_TIMESERVER = 2, CLIENT_DEBUG = 3, CLIENT_SCREEN = 4,
+       CLIENT_FIRST_VM = 16 };
 
 _Static_assert(CLIENT_FIRST_VM + CONFIG_MAX_VMS <= LOG_MAX_CLIENTS, "every VM's monitor is a client");
 

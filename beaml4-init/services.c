@@ -16,6 +16,13 @@
 #define HPET_PIN        2u
 #define PAGE_BYTES      (1ul << seL4_PageBits)
 
+#define KEYBOARD_DATA_PORT    0x60u
+#define KEYBOARD_COMMAND_PORT 0x64u
+#define KEYBOARD_IRQ          1u
+#define VGA_FIRST_PORT        0x3c0u
+#define VGA_LAST_PORT         0x3dfu
+#define VGA_TEXT              0xb8000u
+
 #define SERVICE_CNODE_BITS 8u
 
 /* A service that ends so often in a row, each time within a second, will not do better the next time. */
@@ -118,6 +125,46 @@ static void timeserver_ended(struct init *init)
     init->time.timeserver = NULL;
 }
 
+/* Ports of its own in a slot of the process's. */
+static const char *give_ports(struct process *process, unsigned first, unsigned last, unsigned slot)
+{
+    seL4_CPtr ports;
+    const char *problem = machine_ports(&process->pool, first, last, &ports);
+
+    return problem ? problem : process_give(process, slot, ports, seL4_AllRights, 0);
+}
+
+static const char *prepare_screenserver(struct init *init, struct process *process)
+{
+    const uint64_t place = SERVICE_STARTUP + 2 * PAGE_BYTES;
+    seL4_CPtr frame;
+    const char *problem;
+
+    if (!init->service[SERVICE_LOG].runs)
+        return "it has nothing to show without logserver";
+    if ((problem = give_device(init, process, KEYBOARD_DATA_PORT, KEYBOARD_DATA_PORT, SLOT_SCREEN_KEYBOARD_DATA,
+                               KEYBOARD_IRQ, SLOT_SCREEN_KEYBOARD_IRQ)) ||
+        (problem = give_ports(process, KEYBOARD_COMMAND_PORT, KEYBOARD_COMMAND_PORT, SLOT_SCREEN_KEYBOARD_COMMAND)) ||
+        (problem = give_ports(process, VGA_FIRST_PORT, VGA_LAST_PORT, SLOT_SCREEN_VGA_PORTS)) ||
+        (problem = log_clients_attach(&init->log, CLIENT_SCREEN, process)) ||
+        (problem = pool_take_device(&process->pool, VGA_TEXT, &frame)) ||
+        (problem = address_space_share_page(&process->space, place, frame, seL4_ReadWrite)))
+        return problem;
+    process->startup.screenserver.vga = (void *)place;
+    return NULL;
+}
+
+static void screenserver_started(struct init *init)
+{
+    log_clients_set_console(&init->log, CLIENT_SCREEN, true);
+}
+
+static void screenserver_ended(struct init *init)
+{
+    log_clients_set_console(&init->log, CLIENT_SCREEN, false);
+    log_clients_detach(&init->log, CLIENT_SCREEN);
+}
+
 static const char *prepare_dbgserver(struct init *init, struct process *process)
 {
     const char *problem;
@@ -147,6 +194,8 @@ static const struct service_kind kinds[SERVICE_COUNT] = {
                       logserver_started, logserver_ended },
     [SERVICE_TIME] = { "timeserver", ROLE_TIME, CLIENT_TIMESERVER, PRIORITY_TIMESERVER, prepare_timeserver,
                        timeserver_started, timeserver_ended },
+    [SERVICE_SCREEN] = { "screenserver", ROLE_SCREEN, CLIENT_SCREEN, PRIORITY_SCREENSERVER, prepare_screenserver,
+                         screenserver_started, screenserver_ended },
     [SERVICE_DEBUG] = { "dbgserver", ROLE_DEBUG, CLIENT_DEBUG, PRIORITY_DBGSERVER, prepare_dbgserver,
                         dbgserver_started, dbgserver_ended },
 };
@@ -223,7 +272,8 @@ static const char *open_clients(struct init *init)
         (problem = log_clients_open(&init->log, &init->lasting)) ||
         (problem = log_clients_add(&init->log, CLIENT_INIT, "init", false)) ||
         (problem = log_clients_add(&init->log, CLIENT_TIMESERVER, services_name(SERVICE_TIME), false)) ||
-        (problem = log_clients_add(&init->log, CLIENT_DEBUG, services_name(SERVICE_DEBUG), true)))
+        (problem = log_clients_add(&init->log, CLIENT_DEBUG, services_name(SERVICE_DEBUG), true)) ||
+        (problem = log_clients_add(&init->log, CLIENT_SCREEN, services_name(SERVICE_SCREEN), true)))
         return problem;
     for (unsigned i = 0; i < init->vm_count && !problem; i++) {
         snprintf(name, sizeof name, "vmm%u", i);

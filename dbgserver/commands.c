@@ -89,7 +89,7 @@ bool find_service(const char *argument, struct debug_process *service)
 static command_function run_help;
 
 static const struct command commands[COMMAND_COUNT] = {
-    { "affinity", "VM [CPU…]", "which CPUs it may run on, counted from 0; none: any", 1, 4, run_affinity },
+    { "affinity", "VM [CPU...]", "which CPUs it may run on, counted from 0; none: any", 1, 4, run_affinity },
     { "caps", "PROCESS", "what it holds: its capability slots", 1, 1, run_caps },
     { "console", "VM", "show its console and what it has printed; Ctrl-] leads back", 1, 1, run_console },
     { "create", "VM", "start one that is off", 1, 1, run_create },

@@ -48,10 +48,10 @@ static void show_process(struct shell *shell, unsigned n, const struct debug_pro
         format_duration(uptime, sizeof uptime, (now - p->started_tsc) / shell->tsc_hz);
     if (runs && is_vm) {
         rates(shell, n, p, now, &hundredths, &a_second);
-        snprintf(share, sizeof share, "%lu %%", hundredths);
+        snprintf(share, sizeof share, "%lu%%", hundredths);
         snprintf(exits, sizeof exits, "%lu", a_second);
     }
-    print(shell, "%2s %-14s %-8s %-4s %8s %8s %5s %7s %8lu %9s\r\n", number, p->name,
+    print(shell, "%2s %-12s %-8s %-4s %8s %8s %4s %7s %8lu %9s\r\n", number, p->name,
           p->state < DEBUG_STATES ? state[p->state] : "?",
           !is_vm ? "-" : p->mode < sizeof mode / sizeof mode[0] ? mode[p->mode] : "?", memory, own, share, exits,
           p->starts > 0 ? p->starts - 1 : 0, uptime);
@@ -64,7 +64,7 @@ void run_ps(struct shell *shell, unsigned count, char *const *word)
 
     (void)count;
     (void)word;
-    print(shell, " # %-14s %-8s %-4s %8s %8s %5s %7s %8s %9s\r\n", "name", "state", "mode", "memory", "own", "cpu",
+    print(shell, " # %-12s %-8s %-4s %8s %8s %4s %7s %8s %9s\r\n", "name", "state", "mode", "memory", "own", "cpu",
           "exits/s", "restarts", "uptime");
     for (unsigned n = 0; read_process(n, &p); n++)
         show_process(shell, n, &p, now);

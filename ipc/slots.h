@@ -40,6 +40,12 @@ enum service_slot {
     SLOT_TIME_CLIENT_NOTIFY = 64,      /* + client index: signals that client's timer */
     SLOT_TIME_CLIENT_SIGNAL = 96,      /* + 3 * client index + n: what that client has handed over for signal n + 1 */
 
+    /* screenserver */
+    SLOT_SCREEN_VGA_PORTS = SLOT_ROLE, /* I/O ports 0x3c0..0x3df */
+    SLOT_SCREEN_KEYBOARD_DATA,         /* I/O port 0x60 */
+    SLOT_SCREEN_KEYBOARD_COMMAND,      /* I/O port 0x64 */
+    SLOT_SCREEN_KEYBOARD_IRQ,          /* IRQ handler of the keyboard, bound to SLOT_NOTIFICATION */
+
     /* vmmserver */
     SLOT_VM_EPT_ROOT = SLOT_ROLE,      /* second-level translation root, already assigned to an ASID pool */
     SLOT_VM_RTC_PORTS,                 /* I/O ports 0x70..0x71, only where the configuration passes them through */

@@ -31,7 +31,8 @@
 #define GUEST_LOW_RAM_BYTES  0x10000000ul   /* guest RAM up to 256 MiB starts at 0 */
 #define GUEST_HIGH_RAM_START 0x2000000000ul /* what is beyond starts at 128 GiB */
 
-enum service_role { ROLE_LOG = 1, ROLE_TIME = 2, ROLE_VMM = 3, ROLE_VIRTIO = 4, ROLE_DEBUG = 5 };
+enum service_role { ROLE_LOG = 1, ROLE_TIME = 2, ROLE_VMM = 3, ROLE_VIRTIO = 4, ROLE_DEBUG = 5,
+                    ROLE_SCREEN = 6 };
 
 #define LOG_MAX_CLIENTS 32u
 #define LOG_OF_ALL      0xffu
@@ -83,8 +84,12 @@ struct startup {
     union {
         struct {
             const struct log_table *table; /* init keeps it up to date as processes come and go */
-            uint32_t shell;                /* the debug shell's number as a client */
+            uint32_t shell;                /* the debug shell's number as a client, */
+            uint32_t screen;               /* and screenserver's, whose console rings are the screen and the keyboard */
         } logserver;
+        struct {
+            void *vga; /* its text memory; NULL: it cannot be had */
+        } screenserver;
         struct {
             struct time_table *table;
             void *hpet; /* its registers; NULL: this computer has none */

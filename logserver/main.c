@@ -10,8 +10,11 @@
 #include "logserver/terminal.h"
 #include "runtime/runtime.h"
 
+#include <stdio.h>
+
 #define READ_SIZE          128u
 #define KEPT_CONSOLE_BYTES 4096u
+#define KEPT_SCREEN_BYTES  8192u
 #define KEPT_LOG_BYTES     65536u
 
 /* Read from somewhere, not yet taken by the multiplexer: [taken, held). */
@@ -37,6 +40,11 @@ struct logserver {
         struct chunk chunk;
         uint8_t bytes[KEPT_CONSOLE_BYTES];
     } console[LOG_MAX_CLIENTS];
+    unsigned screen;            /* screenserver's number as a client */
+    struct backlog kept_screen; /* what the screen is to show; one that is slow leaves something out */
+    uint64_t screen_position, screen_missed;
+    struct chunk screen_chunk;
+    uint8_t screen_bytes[KEPT_SCREEN_BYTES];
     struct backlog kept_log;
     uint64_t log_position, log_end; /* of KEPT_LOG: what is still to be shown again */
     struct chunk log_chunk;
@@ -171,7 +179,7 @@ static bool drain_console(struct logserver *server, unsigned client)
 {
     struct byte_ring *ring = server->table->client[client].console_output;
 
-    if (!ring)
+    if (!ring || client == server->screen)
         return true;
     return client == server->terminal.attached ? show_console(server, client, ring) : put_aside(server, client, ring);
 }
@@ -183,7 +191,7 @@ static void read_table(struct logserver *server)
     bool runs[LOG_MAX_CLIENTS];
 
     for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++)
-        runs[i] = __atomic_load_n(&table->client[i].console_input, __ATOMIC_ACQUIRE) != NULL;
+        runs[i] = i != server->screen && __atomic_load_n(&table->client[i].console_input, __ATOMIC_ACQUIRE) != NULL;
     terminal_update(&server->terminal, runs);
     uint32_t attach = __atomic_load_n(&table->attach_count, __ATOMIC_ACQUIRE);
     if (attach != server->attach_seen)
@@ -220,39 +228,82 @@ static bool drain_all(struct logserver *server)
     return drained;
 }
 
-/* Sends what the transmitter takes without waiting; true when nothing is left. */
+/* What comes next for the screen: first a note of what it was too slow for. */
+static size_t next_for_screen(struct logserver *server, struct chunk *chunk)
+{
+    backlog_read(&server->kept_screen, &server->screen_position, &server->screen_missed, NULL, 0);
+    if (server->screen_missed == 0)
+        return backlog_read(&server->kept_screen, &server->screen_position, &server->screen_missed, chunk->bytes,
+                            READ_SIZE);
+    int length = snprintf((char *)chunk->bytes, sizeof chunk->bytes, "\r\n(%lu bytes are not shown here)\r\n",
+                          server->screen_missed);
+    server->screen_missed = 0;
+    return length > 0 ? (size_t)length : 0;
+}
+
+/* Hands on to the screen as much as its ring takes. */
+static void send_to_screen(struct logserver *server)
+{
+    struct byte_ring *ring = __atomic_load_n(&server->table->client[server->screen].console_input, __ATOMIC_ACQUIRE);
+    struct chunk *chunk = &server->screen_chunk;
+    bool any = false;
+
+    while (ring) {
+        if (chunk->taken == chunk->held) {
+            chunk->taken = 0;
+            chunk->held = next_for_screen(server, chunk);
+        }
+        size_t count = ring_offer(ring, chunk->bytes + chunk->taken, chunk->held - chunk->taken);
+        if (count == 0)
+            break;
+        chunk->taken += count;
+        any = true;
+    }
+    if (any)
+        seL4_NBSend(SLOT_LOG_CLIENT_NOTIFY + server->screen, seL4_MessageInfo_new(0, 0, 0, 0));
+}
+
+/* Sends what the transmitter takes without waiting, and the same to the screen; true when nothing is left. */
 static bool send(struct logserver *server)
 {
     uint8_t bytes[SERIAL_FIFO_BYTES];
+    bool sent = true;
 
-    if (!server->serial.present) {
-        while (multiplexer_take(&server->multiplexer, bytes, sizeof bytes) > 0)
-            ;
-        return true;
+    while (server->multiplexer.waiting > 0 && sent) {
+        sent = !server->serial.present || serial_can_send(&server->serial);
+        size_t count = sent ? multiplexer_take(&server->multiplexer, bytes, sizeof bytes) : 0;
+        if (server->serial.present)
+            serial_send(&server->serial, bytes, count);
+        backlog_add(&server->kept_screen, bytes, count);
     }
-    while (server->multiplexer.waiting > 0) {
-        if (!serial_can_send(&server->serial))
-            return false;
-        serial_send(&server->serial, bytes, multiplexer_take(&server->multiplexer, bytes, sizeof bytes));
-    }
-    return true;
+    send_to_screen(server);
+    return sent;
 }
 
+static void type(struct logserver *server, uint8_t byte)
+{
+    uint8_t given[2];
+    size_t count = terminal_type(&server->terminal, byte, given);
+    unsigned client = server->terminal.attached;
+    struct byte_ring *ring = count > 0 ? server->table->client[client].console_input : NULL;
+
+    if (!ring)
+        return;
+    ring_write(ring, given, count);
+    /* Not seL4_Signal: the VM may be gone, and its capability with it. */
+    seL4_NBSend(SLOT_LOG_CLIENT_NOTIFY + client, seL4_MessageInfo_new(0, 0, 0, 0));
+}
+
+/* From the serial line and from the keyboard; of that no more at a time than its ring holds. */
 static void receive(struct logserver *server)
 {
-    uint8_t byte, given[2];
+    struct byte_ring *keys = server->table->client[server->screen].console_output;
+    uint8_t byte;
 
-    while (serial_receive(&server->serial, &byte)) {
-        size_t count = terminal_type(&server->terminal, byte, given);
-        unsigned client = server->terminal.attached;
-        struct byte_ring *ring = count > 0 ? server->table->client[client].console_input : NULL;
-
-        if (!ring)
-            continue;
-        ring_write(ring, given, count);
-        /* Not seL4_Signal: the VM may be gone, and its capability with it. */
-        seL4_NBSend(SLOT_LOG_CLIENT_NOTIFY + client, seL4_MessageInfo_new(0, 0, 0, 0));
-    }
+    while (serial_receive(&server->serial, &byte))
+        type(server, byte);
+    for (unsigned i = 0; i < RING_BYTES && keys && ring_read(keys, &byte, 1) == 1; i++)
+        type(server, byte);
 }
 
 /* Takes what has come in, and sends as much as the port takes without waiting. */
@@ -282,6 +333,8 @@ void service_main(const struct startup *startup)
     for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++)
         server->console[i].kept = (struct backlog) { .bytes = server->console[i].bytes, .size = KEPT_CONSOLE_BYTES };
     server->shown = TERMINAL_NO_ONE;
+    server->screen = startup->logserver.screen % LOG_MAX_CLIENTS;
+    server->kept_screen = (struct backlog) { .bytes = server->screen_bytes, .size = KEPT_SCREEN_BYTES };
     terminal_init(&server->terminal, startup->logserver.shell);
     serial_open(&server->serial, SLOT_LOG_SERIAL_PORTS);
     seL4_IRQHandler_Ack(SLOT_LOG_SERIAL_IRQ);

@@ -46,7 +46,7 @@ RESTART_NEVER, RESTART_ALWAYS, RESTART_COUNT = range(3)
 MIB = 1 << 20
 MEMORY_STEP, MEMORY_MIN, MEMORY_MAX = 2 * MIB, 4 * MIB, 256 << 30
 UNITS = {"MiB": MIB, "GiB": 1 << 30, "M": MIB, "G": 1 << 30}
-RESERVED_MEMBERS = {MEMBER, "logserver", "timeserver", "dbgserver", "vmmserver", "virtioserver", "TRAILER!!!"}
+RESERVED_MEMBERS = {MEMBER, "logserver", "timeserver", "screenserver", "dbgserver", "vmmserver", "virtioserver", "TRAILER!!!"}
 
 
 class Mistake(Exception):

@@ -39,7 +39,7 @@ def make_iso(config: str, folder: pathlib.Path, kernel: pathlib.Path = OUR_KERNE
 
 def servers() -> dict[str, pathlib.Path]:
     """The members that mkiso.sh packs for every system."""
-    names = ("logserver", "timeserver", "dbgserver", "vmmserver", "virtioserver")
+    names = ("logserver", "timeserver", "screenserver", "dbgserver", "vmmserver", "virtioserver")
     return {name: ROOT / f"build/{name}.elf" for name in names}
 
 

@@ -80,7 +80,7 @@ def test_commands_answer_and_mistakes_are_explained(tmp_path):
         wait_for_start(machine, 1)
         machine.expect("on beat")
         open_shell(machine)
-        run(machine, "ps", r" 0 on +running +svm +16 MiB +\d+ MiB +\d+ % +\d+ +0 +0:00:\d\d\r\n"
+        run(machine, "ps", r" 0 on +running +svm +16 MiB +\d+ MiB +\d+% +\d+ +0 +0:00:\d\d\r\n"
                            r" 1 spare +off +auto +16 MiB +- +- +- +0 +-\r\n"
                            r" 2 huge +off +auto +64 GiB +- +- +- +0 +-\r\n"
                            r" - logserver +running(.|\n)* - timeserver +running(.|\n)* - dbgserver +running")
@@ -96,7 +96,7 @@ def test_commands_answer_and_mistakes_are_explained(tmp_path):
         run(machine, "resume spare", "resume: not in the state")
         run(machine, "reboot spare", r'VM 1 "spare" reboots(.|\n)*reboot: done')
         machine.expect(r'VM 1 "spare" is running')
-        run(machine, "ps", r" 1 spare +running +svm +16 MiB +\d+ MiB +\d+ % +\d+ +1 ")
+        run(machine, "ps", r" 1 spare +running +svm +16 MiB +\d+ MiB +\d+% +\d+ +1 ")
         run(machine, "kill spare", r'VM 1 "spare" killed(.|\n)*kill: done')
         assert run(machine, "mem", r"free \((\d+) bytes\)")[1] == free
         run(machine, "kill nobody", 'there is no VM "nobody"')
@@ -113,7 +113,7 @@ def test_a_guest_is_looked_at_while_it_runs(tmp_path):
         wait_for_start(machine, 2)
         machine.expect("one beat")
         open_shell(machine)
-        run(machine, "ps", r" 0 one +running +svm +16 MiB +\d+ MiB +\d+ % +[1-9]\d* ")
+        run(machine, "ps", r" 0 one +running +svm +16 MiB +\d+ MiB +\d+% +[1-9]\d* ")
         table = run(machine, "stats one", r"exits by reason(.|\n)*all +(\d+)\r\n")
         rows = re.findall(r"\n(\S[^\r\n]*?) +(\d+) +\d+ % +\d+ +\d+\r", table[0])
         assert {"port", "cpuid"} & {name for name, _ in rows}
@@ -218,7 +218,7 @@ def test_one_vm_is_killed_and_made_anew_twenty_times_while_another_lives_on(tmp_
             machine.expect("kill: done")
             run(machine, "create 1", "create: done")
             machine.expect(r'VM 1 "victim" is running')
-        run(machine, "ps", r" 0 witness +running +svm +16 MiB +\d+ MiB +\d+ % +\d+ +0 (.|\n)* 1 victim +running .* 20 ")
+        run(machine, "ps", r" 0 witness +running +svm +16 MiB +\d+ MiB +\d+% +\d+ +0 (.|\n)* 1 victim +running .* 20 ")
         run(machine, "console witness", "leads back")
         beats = [next_beat(machine, "witness") for _ in range(10)]
         assert beats == list(range(beats[0], beats[0] + 10)) and beats[0] > first

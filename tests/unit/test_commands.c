@@ -131,19 +131,19 @@ static void test_ps_shows_what_there_is(void **state)
 {
     (void)state;
     expect("ps",
-           " # name           state    mode   memory      own   cpu exits/s restarts    uptime\r\n"
-           " 0 linux          running  svm   128 MiB  130 MiB  24 %     100        2   0:01:00\r\n"
-           " 7 spare          off      auto   16 MiB        -     -       -        0         -\r\n"
-           " - logserver      running  -           -  192 KiB     -       -        0   0:01:39\r\n"
-           " - virtio0.0      running  -           -  512 KiB     -       -        0   0:01:00\r\n");
+           " # name         state    mode   memory      own  cpu exits/s restarts    uptime\r\n"
+           " 0 linux        running  svm   128 MiB  130 MiB  24%     100        2   0:01:00\r\n"
+           " 7 spare        off      auto   16 MiB        -    -       -        0         -\r\n"
+           " - logserver    running  -           -  192 KiB    -       -        0   0:01:39\r\n"
+           " - virtio0.0    running  -           -  512 KiB    -       -        0   0:01:00\r\n");
     time_now += TSC_HZ; /* in the second since then */
     world.process[0].exits += 250;
     world.process[0].waited += TSC_HZ / 10;
-    assert_non_null(strstr(run("ps"), " 0 linux          running  svm   128 MiB  130 MiB  89 %     250"));
+    assert_non_null(strstr(run("ps"), " 0 linux        running  svm   128 MiB  130 MiB  89%     250"));
     world.process[0].started_tsc = time_now - TSC_HZ; /* another one */
     world.process[0].exits = 10;
     world.process[0].waited = TSC_HZ;
-    assert_non_null(strstr(run("ps"), "   0 %      10"));
+    assert_non_null(strstr(run("ps"), "   0%      10"));
 }
 
 static void test_a_vm_is_a_name_or_a_number(void **state)
