@@ -13,7 +13,8 @@ build/zydis/user/libzydis.a build/zydis/host/libzydis.a &: | tools/fetch-zydis.s
 	tools/fetch-zydis.sh
 build/user/libzydis.a: build/zydis/user/libzydis.a
 	cp $< $@
-build/user/vmm/instruction.o: private USER_CFLAGS += $(ZYDIS_FLAGS)
-build/user/vmm/instruction.o: build/zydis/user/libzydis.a
-build/host/vmm/instruction.o: private HOST_CFLAGS += $(ZYDIS_FLAGS)
-build/host/vmm/instruction.o: build/zydis/host/libzydis.a
+ZYDIS_USERS := vmm/instruction vmm/pv/privileged_decode vmm/pv/patch_scan
+$(patsubst %,build/user/%.o,$(ZYDIS_USERS)): private USER_CFLAGS += $(ZYDIS_FLAGS)
+$(patsubst %,build/user/%.o,$(ZYDIS_USERS)): build/zydis/user/libzydis.a
+$(patsubst %,build/host/%.o,$(ZYDIS_USERS)): private HOST_CFLAGS += $(ZYDIS_FLAGS)
+$(patsubst %,build/host/%.o,$(ZYDIS_USERS)): build/zydis/host/libzydis.a

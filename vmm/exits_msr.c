@@ -25,6 +25,7 @@ static const struct cpu_msr {
     { 0xc0000084, VCPU_FMASK, BITS_32 },
     { 0xc0000100, VCPU_SEGMENT(VCPU_FS, VCPU_BASE), CANONICAL },
     { 0xc0000101, VCPU_SEGMENT(VCPU_GS, VCPU_BASE), CANONICAL },
+    { 0xc0000102, VCPU_KERNEL_GS_BASE, CANONICAL },
 };
 
 static const struct cpu_msr *find_msr(uint32_t index)

@@ -9,12 +9,14 @@
 #define ENTRY_DIRTY    (UINT64_C(1) << 6)
 #define ENTRY_LARGE    (UINT64_C(1) << 7)
 #define ENTRY_ADDRESS  UINT64_C(0x000ffffffffff000)
+#define ENTRY_NO_EXECUTE (UINT64_C(1) << 63)
 
 /* Page-fault error code: SDM 3A 4.7. */
 #define ERROR_PRESENT  1u
 #define ERROR_WRITE    2u
 #define ERROR_USER     4u
 #define ERROR_RESERVED 8u
+#define ERROR_FETCH    16u
 
 #define RFLAGS_AC (UINT64_C(1) << 18)
 
@@ -50,6 +52,27 @@ static void fetch_rights(struct walk_context *context)
     context->user = (vcpu_get(vcpu, VCPU_SEGMENT(VCPU_SS, VCPU_ACCESS)) >> 5 & 3) == 3; /* DPL of SS is the CPL */
 }
 
+/* Only for those that ask about execution: exits of VT-x do not come with these registers. */
+static void fetch_execution_rights(struct walk_context *context)
+{
+    context->no_execute = vcpu_get(context->vcpu, VCPU_EFER) & EFER_NXE;
+    context->no_supervisor_execute = vcpu_get(context->vcpu, VCPU_CR4) & CR4_SMEP;
+}
+
+void walk_as(struct walk_context *context, bool user)
+{
+    if (!context->rights_known)
+        fetch_rights(context);
+    context->user = user;
+}
+
+void walk_strictly(struct walk_context *context, unsigned physical_bits)
+{
+    context->reserved = ENTRY_ADDRESS & ~((UINT64_C(1) << physical_bits) - 1);
+    if (!(vcpu_get(context->vcpu, VCPU_EFER) & EFER_NXE))
+        context->reserved |= ENTRY_NO_EXECUTE;
+}
+
 /* Whether the rights that the levels have together allow it (SDM 3A 4.6.1). */
 static bool is_allowed(struct walk_context *context, uint64_t rights, enum walk_access access)
 {
@@ -57,7 +80,14 @@ static bool is_allowed(struct walk_context *context, uint64_t rights, enum walk_
         return true;
     if (!context->rights_known)
         fetch_rights(context);
-    if (context->user ? !(rights & ENTRY_USER) : (rights & ENTRY_USER) && context->no_supervisor_access)
+    if (context->user && !(rights & ENTRY_USER))
+        return false;
+    if (access == WALK_EXECUTE) {
+        fetch_execution_rights(context);
+        return !(context->no_execute && (rights & ENTRY_NO_EXECUTE)) &&
+               !(!context->user && (rights & ENTRY_USER) && context->no_supervisor_execute);
+    }
+    if (!context->user && (rights & ENTRY_USER) && context->no_supervisor_access)
         return false;
     return access == WALK_READ || (rights & ENTRY_WRITE) || (!context->user && !context->write_protect);
 }
@@ -75,11 +105,13 @@ static void set_flags(void *entry, uint64_t value, uint64_t flags)
 }
 
 /* Bits of an entry that must be 0: in a large page what is below its size, but for the PAT bit. That NX may be on, and
- * which addresses the processor has, it has found itself. */
+ * which addresses the processor has, it has found itself, unless walk_strictly says otherwise. */
 static bool has_reserved_bits(const struct walk_context *context, uint64_t entry, unsigned shift, bool large)
 {
     uint64_t reserved = context->levels == 3 ? UINT64_C(0x7ff) << 52 : 0;
 
+    if (context->levels == 4)
+        reserved |= context->reserved;
     if (large)
         reserved |= (UINT64_C(1) << shift) - (UINT64_C(1) << 13);
     return context->levels != 2 && (entry & reserved) != 0;
@@ -90,6 +122,11 @@ static enum walk_result fault(struct walk_context *context, enum walk_access acc
     if (!context->rights_known)
         fetch_rights(context);
     *error = bits | (access == WALK_WRITE ? ERROR_WRITE : 0) | (context->user ? ERROR_USER : 0);
+    if (access == WALK_EXECUTE) { /* SDM 3A 4.7: the bit tells only where it can make a difference */
+        fetch_execution_rights(context);
+        if (context->no_execute || context->no_supervisor_execute)
+            *error |= ERROR_FETCH;
+    }
     return WALK_PAGE_FAULT;
 }
 
@@ -142,7 +179,7 @@ enum walk_result walk_address(struct walk_context *context, uint64_t address, en
         bool large = level > 1 && (entry & ENTRY_LARGE) && (context->levels > 2 || context->pse);
         if ((large && level == 4) || has_reserved_bits(context, entry, shift, large))
             return fault(context, access, ERROR_PRESENT | ERROR_RESERVED, error);
-        rights &= entry;
+        rights = (rights & entry) | ((rights | entry) & ENTRY_NO_EXECUTE); /* each level can refuse execution */
         if (level > 1 && !large) {
             set_flags(place, entry, ENTRY_ACCESSED);
             table = entry & ENTRY_ADDRESS;

@@ -17,6 +17,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define DR7_GENERAL_DETECT (UINT64_C(1) << 13)
+
+#define RFLAGS_FIXED UINT64_C(2)
 #define RFLAGS_CF   (UINT64_C(1) << 0)
 #define RFLAGS_ZF   (UINT64_C(1) << 6)
 #define RFLAGS_IOPL (UINT64_C(3) << 12)
@@ -30,6 +33,7 @@
 #define PV_RFLAGS_VIRTUAL (RFLAGS_IF | RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP)
 
 #define VECTOR_BP 3u
+#define VECTOR_OF 4u
 #define VECTOR_NP 11u
 #define VECTOR_SS 12u
 #define VECTOR_AC 17u
@@ -49,13 +53,15 @@ struct pv_cpu {
     struct vcpu *vcpu;
     const struct guest_memory *memory;
     struct bus *bus;
-    void *context; /* for the functions below; either may be NULL */
+    void *context; /* for the functions below, each of which may be NULL */
 
     /* The monitor has written LENGTH bytes of guest memory for the guest. */
     void (*written)(void *context, uint64_t physical, unsigned length);
     /* Whether the code at that guest physical address has been patched (at all, not necessarily this byte): what tells
      * a patched instruction of the kernel from an undefined one when a program executes it. */
     bool (*is_patched)(void *context, uint64_t physical);
+
+    uint64_t (*tsc)(void *context); /* for RDTSC where it is patched or refused; without it that is undefined */
 
     unsigned physical_bits; /* of guest physical addresses, as CPUID says; 0: 52 */
     bool has_invpcid;       /* CPUID offers it; else it is undefined */

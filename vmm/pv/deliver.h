@@ -4,7 +4,8 @@
 #include "vmm/pv/cpu.h"
 
 /* Delivers vcpu->event and clears it: the registers are afterwards those with which its handler begins, or the handler of
- * an exception that came up on the way. False: triple fault. */
+ * an exception that came up on the way. Then, or without an event, the #DB of a single step that the monitor has carried
+ * out (VCPU_PENDING_DEBUG). False: triple fault. */
 bool deliver_event(struct pv_cpu *cpu);
 
 /* The same of vcpu->exception, which an instruction has raised. Nothing to do where there is none. An event that waits

@@ -38,22 +38,19 @@ struct patch_policy {
 
 #define PATCH_FAILURES_KEPT 16u
 
-/* Why an instruction could not be patched. */
-enum patch_failure {
-    PATCH_CUT_OFF,   /* the code ends within it */
-    PATCH_AMBIGUOUS, /* it is within another instruction, depending on where execution begins */
-};
-
-/* What scanning has found; counts add up over calls. */
+/* What scanning has found; counts add up over calls.
+ *
+ * An instruction cannot be patched where its opcode is also a byte within another instruction, depending on where execution
+ * begins: code that overlaps itself. */
 struct patch_report {
     uint64_t count[PATCH_KIND_COUNT];
     uint64_t already;     /* found patched */
     uint64_t undecodable; /* bytes that are no instruction, behind which the scanner began anew */
-    uint64_t failures;
-    /* Of the failures: returns and jumps to code of another privilege (IRET, far RET, JMP, CALL), which would let a
-     * guest's program run with its kernel's memory. */
+    uint64_t failures;    /* could not be patched */
+    /* Of the failures: returns and jumps to code of another privilege (IRET, far RET, JMP, CALL) that are sure to be
+     * executed as such, and would let a guest's program run with its kernel's memory. */
     uint64_t isolation;
-    struct { uint64_t address; enum patch_kind kind; enum patch_failure why; } failure[PATCH_FAILURES_KEPT];
+    struct { uint64_t address; enum patch_kind kind; } failure[PATCH_FAILURES_KEPT];
 };
 
 /* Code as it lies in guest memory: LENGTH BYTES at linear ADDRESS. STARTS are addresses where instructions begin, in
