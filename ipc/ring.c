@@ -62,6 +62,16 @@ size_t ring_write(struct byte_ring *ring, const void *bytes, size_t length)
     return count;
 }
 
+bool ring_write_whole(struct byte_ring *ring, const void *bytes, size_t length)
+{
+    uint32_t used = distance(load(&ring->read, memory_order_acquire), load(&ring->written, memory_order_relaxed));
+
+    if (used < RING_BYTES && length <= RING_BYTES - used)
+        return ring_offer(ring, bytes, length) == length;
+    atomic_fetch_add_explicit(&ring->lost, (uint32_t)length, memory_order_relaxed);
+    return false;
+}
+
 size_t ring_read(struct byte_ring *ring, void *bytes, size_t length)
 {
     uint32_t written = load(&ring->written, memory_order_acquire);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,9 @@ _Static_assert(sizeof(struct byte_ring) == 4096, "a ring is one page");
 
 /* Appends up to LENGTH bytes; returns how many fitted, and counts the others as lost. Never waits. */
 size_t ring_write(struct byte_ring *ring, const void *bytes, size_t length);
+
+/* As ring_write, but all of it or nothing, which is then lost as a whole; false: it is. */
+bool ring_write_whole(struct byte_ring *ring, const void *bytes, size_t length);
 
 /* As ring_write, but bytes that do not fit are left to the caller and not counted as lost. */
 size_t ring_offer(struct byte_ring *ring, const void *bytes, size_t length);

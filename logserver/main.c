@@ -40,6 +40,8 @@ struct logserver {
         struct chunk chunk;
         uint8_t bytes[KEPT_CONSOLE_BYTES];
     } console[LOG_MAX_CLIENTS];
+    unsigned first_log;    /* whose log is looked at first */
+    bool console_was_full; /* the last time, a console has filled the multiplexer */
     unsigned screen;            /* screenserver's number as a client */
     struct backlog kept_screen; /* what the screen is to show; one that is slow leaves something out */
     uint64_t screen_position, screen_missed;
@@ -75,23 +77,38 @@ static bool drain_log(struct logserver *server, unsigned client)
 
     if (!ring)
         return true;
-    for (;;) {
+    /* First the losses: a ring that is never empty must not hide them. */
+    uint32_t seen = server->log[client].lost_seen;
+    uint32_t lost = ring_lost_since(ring, &seen);
+    if (lost != 0 && !multiplexer_add_note(&server->multiplexer, name, lost, words))
+        return false;
+    server->log[client].lost_seen = seen;
+    for (unsigned count = 0; count < RING_BYTES; count += READ_SIZE) { /* and no more than there can be at a time */
         if (chunk->taken == chunk->held) {
             chunk->taken = 0;
             chunk->held = ring_read(ring, chunk->bytes, READ_SIZE);
             if (chunk->held == 0)
-                break;
+                return true;
         }
         chunk->taken += multiplexer_add_lines(&server->multiplexer, client, name, chunk->bytes + chunk->taken,
                                               chunk->held - chunk->taken);
         if (chunk->taken < chunk->held)
             return false;
     }
-    uint32_t seen = server->log[client].lost_seen;
-    uint32_t lost = ring_lost_since(ring, &seen);
-    if (lost != 0 && !multiplexer_add_note(&server->multiplexer, name, lost, words))
-        return false;
-    server->log[client].lost_seen = seen;
+    return false;
+}
+
+/* All logs, each time beginning behind the one that has filled the multiplexer, so that nobody is left out. */
+static bool drain_logs(struct logserver *server)
+{
+    for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++) {
+        unsigned client = (server->first_log + i) % LOG_MAX_CLIENTS;
+
+        if (!drain_log(server, client)) {
+            server->first_log = client + 1;
+            return false;
+        }
+    }
     return true;
 }
 
@@ -210,22 +227,24 @@ static void read_table(struct logserver *server)
 }
 
 /* Consoles first: a monitor's last words about its guest belong behind what the guest has said. And before another
- * console takes the terminal, the one that has it gets its last words out. */
+ * console takes the terminal, the one that has it gets its last words out. But where a console alone has filled the
+ * multiplexer, it is the logs' turn next. */
 static bool drain_all(struct logserver *server)
 {
     bool drained = true;
 
-    if (!show_log(server) ||
-        (server->terminal.attached != TERMINAL_NO_ONE && !drain_console(server, server->terminal.attached)))
+    if (server->console_was_full && !drain_logs(server))
+        return false;
+    server->console_was_full = !show_log(server) ||
+        (server->terminal.attached != TERMINAL_NO_ONE && !drain_console(server, server->terminal.attached));
+    if (server->console_was_full)
         return false;
     read_table(server);
     if (!show_log(server))
         return false;
     for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++)
         drained &= drain_console(server, i);
-    for (unsigned i = 0; i < LOG_MAX_CLIENTS; i++)
-        drained &= drain_log(server, i);
-    return drained;
+    return drain_logs(server) && drained;
 }
 
 /* What comes next for the screen: first a note of what it was too slow for. */

@@ -55,7 +55,7 @@ static bool ring_print(const char *line, size_t length)
 {
     if (!process_log.ring)
         return false;
-    bool whole = ring_write(process_log.ring, line, length) == length;
+    bool whole = ring_write_whole(process_log.ring, line, length);
     seL4_Signal(process_log.notify);
     return whole;
 }

@@ -96,6 +96,43 @@ static void babble(const struct startup *startup)
         seL4_Send(SLOT_HYPERVISOR, seL4_MessageInfo_new(0x7777, 0, 0, 0));
 }
 
+/* A hundred thousand requests to each endpoint that it has, of all lengths, half of them with labels that there are, and
+ * with capabilities of its own. What would end its own VM is left out. */
+static void babble_long(const struct startup *startup)
+{
+    static const seL4_CPtr given[] = { SLOT_TCB, SLOT_VSPACE, SLOT_NOTIFICATION, SLOT_TIME, SLOT_VM_UNTYPED, SLOT_NULL };
+    uint64_t random = read_tsc() | 1;
+
+    (void)startup;
+    for (unsigned i = 0; i < 200000; i++) {
+        bool to_time = i % 2;
+        seL4_Word label = next_random(&random);
+
+        if (label & 1)
+            label = to_time ? TIME_ARM - 1 + label % 7 : HV_VM_RUNNING - 1 + (label >> 8) % 10;
+        if (!to_time && label >= HV_VM_POWERED_OFF && label <= HV_VM_CRASHED)
+            label = 0;
+        for (int word = 0; word < 8; word++)
+            seL4_SetMR(word, next_random(&random) % 5 ? next_random(&random) % 8 : next_random(&random));
+        for (unsigned n = 0; n < 3; n++)
+            seL4_SetCap(n, given[next_random(&random) % 6]);
+        seL4_Call(to_time ? SLOT_TIME : SLOT_HYPERVISOR,
+                  seL4_MessageInfo_new(label, 0, next_random(&random) % 4,
+                                       next_random(&random) % 2 ? next_random(&random) % 4
+                                                                : next_random(&random) % (seL4_MsgMaxLength + 1)));
+        seL4_NBSend(SLOT_LOG_NOTIFY, seL4_MessageInfo_new(label, 0, 0, 0));
+    }
+    log_printf("babbled");
+}
+
+/* Log lines without end, as fast as it can. */
+static void flood_log(const struct startup *startup)
+{
+    (void)startup;
+    for (unsigned i = 0;; i++)
+        log_printf("flood %u: a line that is as long as lines of a log are, so that the terminal has something to do", i);
+}
+
 /* Nonsense in everything that it shares with logserver. */
 static void scribble(const struct startup *startup)
 {
@@ -204,6 +241,7 @@ void service_main(const struct startup *startup)
         { "scribble", scribble },     { "hoard", hoard },           { "throw away", throw_away },
         { "spin", spin },
         { "write null", write_null }, { "write code", write_code }, { "write startup", write_startup },
+        { "babble long", babble_long }, { "log flood", flood_log },
         { "timers", use_many_timers }, { "timer flood", flood_timers }, { "timer error", measure_timer_error },
         { "torment virtio", torment_virtio }, { "take memory back", take_memory_back },
         { "panic", end_in_panic },    { "call linux", call_linux }, { "overflow stack", overflow_stack },

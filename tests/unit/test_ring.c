@@ -158,6 +158,25 @@ static void two_threads_agree_on_every_byte(void **state)
     assert_int_equal(ring_waiting(ring), 0);
 }
 
+static void a_line_is_written_whole_or_not_at_all(void **state)
+{
+    static struct byte_ring ring;
+    char text[1000], back[RING_BYTES];
+    uint32_t seen = 0;
+    unsigned lines = 0;
+
+    (void)state;
+    memset(text, 'l', sizeof text);
+    while (ring_write_whole(&ring, text, sizeof text))
+        lines++;
+    assert_int_equal(lines, RING_BYTES / sizeof text);
+    assert_int_equal(ring_lost_since(&ring, &seen), sizeof text);
+    assert_int_equal(ring_read(&ring, back, sizeof back), lines * sizeof text);
+    assert_true(ring_write_whole(&ring, text, sizeof text));
+    ring.read = 0xdeadbeef; /* nonsense of the reader's */
+    ring_write_whole(&ring, text, sizeof text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +184,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(order_holds_where_the_indices_wrap, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whatever_the_peer_stores_no_access_leaves_the_ring, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reader_of_nonsense_reaches_the_end, set_up, tear_down),
+        cmocka_unit_test(a_line_is_written_whole_or_not_at_all),
         cmocka_unit_test_setup_teardown(two_threads_agree_on_every_byte, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
