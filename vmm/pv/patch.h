@@ -40,15 +40,15 @@ struct patch_policy {
 
 /* What scanning has found; counts add up over calls.
  *
- * An instruction cannot be patched where its opcode is also a byte within another instruction, depending on where execution
- * begins: code that overlaps itself. */
+ * Code that overlaps itself, depending on where execution begins, can have an instruction that cannot be patched, or only
+ * with an operand of another one: a failure. */
 struct patch_report {
     uint64_t count[PATCH_KIND_COUNT];
     uint64_t already;     /* found patched */
     uint64_t undecodable; /* bytes that are no instruction, behind which the scanner began anew */
-    uint64_t failures;    /* could not be patched */
-    /* Of the failures: returns and jumps to code of another privilege (IRET, far RET, JMP, CALL) that are sure to be
-     * executed as such, and would let a guest's program run with its kernel's memory. */
+    uint64_t failures;
+    /* Of these, returns and jumps to code of another privilege (IRET, far RET, JMP, CALL) that have been left as they are:
+     * they would let a guest's program run with its kernel's memory. */
     uint64_t isolation;
     struct { uint64_t address; enum patch_kind kind; } failure[PATCH_FAILURES_KEPT];
 };

@@ -17,6 +17,8 @@ struct patch_sweep {
     uint64_t address; /* of bytes[0] */
     const struct patch_policy *policy;
     struct patch_report *report;
+    size_t covered; /* up to here there are bytes of an instruction that begins at a start of its own */
+    size_t covered_opcode;
     bool spills; /* an opcode lies behind LAST */
 };
 

@@ -146,23 +146,23 @@ static void patch(struct patch_sweep *sweep, size_t at, const struct patch_instr
     sweep->report->count[instruction->kind]++;
 }
 
-static void refuse(struct patch_sweep *sweep, size_t at, enum patch_kind kind, bool is_start)
+static void report_failure(struct patch_report *report, uint64_t address, enum patch_kind kind)
 {
-    struct patch_report *report = sweep->report;
-    bool isolates = kind == PATCH_IRET || kind == PATCH_RET_FAR || kind == PATCH_RET_FAR_POP || kind == PATCH_FAR;
-
     if (report->failures < PATCH_FAILURES_KEPT) {
-        report->failure[report->failures].address = sweep->address + at;
+        report->failure[report->failures].address = address;
         report->failure[report->failures].kind = kind;
     }
     report->failures++;
-    if (is_start && isolates)
-        report->isolation++;
 }
 
-/* END is where an instruction begins as well: one that reaches beyond it is read in two ways from there on. */
-static void handle(struct patch_sweep *sweep, size_t at, size_t end, bool is_start,
-                   const struct patch_instruction *instruction)
+static bool isolates(enum patch_kind kind)
+{
+    return kind == PATCH_IRET || kind == PATCH_RET_FAR || kind == PATCH_RET_FAR_POP || kind == PATCH_FAR;
+}
+
+/* END is where an instruction begins as well. One that reaches beyond it is read in two ways from there on: what is before
+ * the opcode are prefixes, so that the second way leads to the same opcode, except in a VMCALL. */
+static void handle(struct patch_sweep *sweep, size_t at, size_t end, const struct patch_instruction *instruction)
 {
     size_t opcode = at + instruction->opcode;
     size_t last = opcode + (instruction->kind == PATCH_HYPERCALL ? 2 : 0);
@@ -174,12 +174,16 @@ static void handle(struct patch_sweep *sweep, size_t at, size_t end, bool is_sta
         return;
     }
     sweep->report->already += instruction->patched;
-    if (!instruction->sensitive)
+    if (!instruction->sensitive || (opcode >= end && instruction->kind != PATCH_HYPERCALL))
         return;
-    if (last < end && last < sweep->last)
+    if (last < end && last < sweep->last) {
         patch(sweep, at, instruction);
-    else if (opcode != end) /* at the end: read from there it is the same opcode */
-        refuse(sweep, at, instruction->kind, is_start);
+        if (opcode < sweep->covered && opcode != sweep->covered_opcode) /* and with it an instruction that has this byte as an operand */
+            report_failure(sweep->report, sweep->address + at, instruction->kind);
+    } else {
+        report_failure(sweep->report, sweep->address + at, instruction->kind);
+        sweep->report->isolation += isolates(instruction->kind);
+    }
 }
 
 /* A long run of zeroes is instructions of two bytes: skips whole ones. */
@@ -206,7 +210,11 @@ void patch_sweep(struct patch_sweep *sweep, size_t at, size_t end)
             at++;
         } else {
             if (instruction.sensitive || instruction.patched)
-                handle(sweep, at, end, is_start, &instruction);
+                handle(sweep, at, end, &instruction);
+            if (is_start && at + instruction.length > end) {
+                sweep->covered = at + instruction.length;
+                sweep->covered_opcode = at + instruction.opcode;
+            }
             at += instruction.length;
         }
         is_start = false;
