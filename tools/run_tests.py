@@ -56,19 +56,21 @@ def run_unit(totals: Totals, pattern: str) -> None:
 
 
 FUZZ_RUNS = 2000
+FUZZ_RUNS_OF = {"config": 100000}  # what is quick is searched longer
 
 
 def run_fuzz(totals: Totals, pattern: str) -> None:
     """Every program in build/fuzz, with a fixed seed: a longer search is for other times (see tests/fuzz/build.mk)."""
     for source in sorted((TOP / "tests/fuzz").glob("fuzz_*.c")):
-        name = f"fuzz {source.stem[5:]}: {FUZZ_RUNS} random inputs do no harm"
+        runs = FUZZ_RUNS_OF.get(source.stem[5:], FUZZ_RUNS)
+        name = f"fuzz {source.stem[5:]}: {runs} random inputs do no harm"
         if pattern not in name:
             continue
         program = TOP / "build/fuzz" / source.stem
         if not program.exists():
             totals.add("FAILED", name, f"{program} is not built")
             continue
-        done = subprocess.run([program, f"-runs={FUZZ_RUNS}", "-seed=1"], capture_output=True, text=True, errors="replace",
+        done = subprocess.run([program, f"-runs={runs}", "-seed=1"], capture_output=True, text=True, errors="replace",
                               cwd=TOP)
         totals.add("ok" if done.returncode == 0 else "FAILED", name, (done.stdout + done.stderr)[-4000:] if done.returncode else "")
 

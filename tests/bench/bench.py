@@ -87,6 +87,28 @@ memory = "16 MiB"
 kernel = "{TOP}/build/guests/exits.elf"
 """)
 
+    def timers(self):
+        """A monitor that measures instead of running a guest."""
+        if "timers" not in self.made:
+            toml = self.folder / "timers.toml"
+            toml.write_text(f"""\
+[[vm]]
+name = "timers"
+memory = "16 MiB"
+kernel = "{TOP}/build/guests/exits.elf"
+cmdline = "timer error"
+""")
+            names = ("logserver", "timeserver", "screenserver", "dbgserver", "virtioserver")
+            members = [f"{name}={TOP}/build/{name}.elf" for name in names]
+            listed = self.folder / "timers.members"
+            subprocess.run([sys.executable, TOP / "tools/compile_config.py", toml, self.folder / "timers.config", listed],
+                           check=True)
+            self.made["timers"] = self.folder / "timers.system"
+            subprocess.run([sys.executable, TOP / "tools/pack.py", "--members", listed,
+                            TOP / "build/beaml4-init.elf", self.made["timers"], *members,
+                            f"vmmserver={TOP}/build/testmonitor.elf"], check=True)
+        return self.made["timers"]
+
     def linux(self):
         return self.system("linux", f"""\
 [[vm]]
@@ -161,7 +183,18 @@ def bench_memory(run, images):
     yield run.row("a VM, beside its RAM", overhead, "bytes", goal=VM_BYTES_GOAL)
 
 
-BENCHMARKS = {"exits": bench_exits, "linux": bench_linux, "memory": bench_memory}
+def bench_timers(run, images):
+    """How late timers are that timeserver signals, from the deadline to the client's next instruction."""
+    with run.type() as machine:
+        text = machine.boot_system(run.kernel, images.timers(), r"VM 0 .* powered off")
+    match = re.search(r"timer error of \d+: p50 (\d+) p99 (\d+) max (\d+) ticks, (\d+) ticks a second", text)
+    if not match:
+        raise BenchmarkError(f"nothing was measured:\n{text[-2000:]}")
+    for name, ticks in zip(("p50", "p99", "max"), match.groups()):
+        yield run.row(f"timer error {name}", round(int(ticks) * 1_000_000_000 / int(match[4])), "ns")
+
+
+BENCHMARKS = {"exits": bench_exits, "linux": bench_linux, "memory": bench_memory, "timers": bench_timers}
 
 
 def cell(figure):

@@ -1,5 +1,6 @@
 """What the configuration compiler makes of a description, and which line it blames for a mistake."""
 import pathlib
+import random as random_module
 import re
 import struct
 import subprocess
@@ -171,3 +172,22 @@ def test_the_list_of_members_is_what_the_packer_reads(folder):
     assert cc.main([str(folder / "vms.toml"), str(folder / "out"), str(folder / "members")]) == 0
     assert (folder / "members").read_text().splitlines() == [
         f"beaml4.config={folder / 'out'}", f"k={folder / 'k'}", f"i={folder / 'i'}"]
+
+
+def test_a_hundred_thousand_damaged_descriptions_compile_or_are_explained(folder):
+    """Every mistake has a line and says what was expected; nothing else ever comes of a text."""
+    random, whole = random_module.Random(1), GOOD + 'priority = 5\nrestart = 3\naffinity = [0, 1]\ncmdline = "a b"\n'
+    pieces = ["[[vm]]", "[vm]", "=", '"', "'", "\n", "[", "]", "{", "}", "memory", "name", "128", "-1", "1e9", "true", "\x00",
+              "é", "disks = [", "restart", "\\", "#", ",", "0x10", "1979-05-27", "inf", '"""', "priority = 300\n"]
+    compiled_count = 0
+    for _ in range(100_000):
+        text = whole
+        for _ in range(random.randrange(1, 4)):
+            at, end = sorted(random.randrange(len(text) + 1) for _ in range(2))
+            text = text[:at] + random.choice(pieces) + text[min(end, at + random.randrange(6)):]
+        try:
+            cc.compile_config(text, folder)
+            compiled_count += 1
+        except cc.Mistake as mistake:
+            assert 1 <= mistake.line <= text.count("\n") + 1 and "expected" in str(mistake), text
+    assert 0 < compiled_count < 100_000
