@@ -28,10 +28,14 @@ static struct message receive(seL4_CPtr endpoint, seL4_Word *badge)
 static bool serve_monitor(struct init *init, unsigned index, const struct message *message,
                           enum hypervisor_status *status)
 {
+    static const struct ipc_shape shapes[] = { HYPERVISOR_PROTOCOL(IPC_SHAPE) };
     struct vm *vm = &init->vm[index];
 
+    *status = HV_INVALID;
+    if (!ipc_shape(shapes, sizeof shapes / sizeof shapes[0], message->label, message->length, message->capabilities))
+        return true;
     *status = HV_OK;
-    switch (message->label) {
+    switch ((enum hypervisor_operation)message->label) {
     case HV_VM_RUNNING:
         if (vm->state == VM_STARTED)
             log_printf("VM %u \"%s\" is running", index, vm->config->name);
@@ -54,7 +58,6 @@ static bool serve_monitor(struct init *init, unsigned index, const struct messag
             *status = HV_NO_MEMORY;
         return true;
     default:
-        *status = HV_INVALID;
         return true;
     }
 }

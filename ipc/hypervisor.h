@@ -1,21 +1,26 @@
 /* The hypervisor channel: what services ask of init. The badge says who asks; a monitor may speak of its own VM only.
  *
- * Every request is an seL4_Call whose label is the operation and whose message registers are the arguments; the
- * reply's label is an enum hypervisor_status.
+ * A reply's label is an enum hypervisor_status. The debug shell's requests are in ipc/debug.h.
  */
 #pragma once
 
-#include <stdint.h>
+#include "ipc/protocol.h"
 
-enum hypervisor_operation {
-    HV_VM_RUNNING = 0x2001,  /* monitor → init: the guest is about to run its first instruction */
-    HV_VM_POWERED_OFF,       /* monitor → init: the guest powered itself off; the VM is destroyed, no reply comes */
-    HV_VM_REBOOT,            /* monitor → init: the guest wants a reset; the VM is destroyed and created anew */
-    HV_VM_REFUSED,           /* monitor → init: image or configuration cannot run; the cause has been logged */
-    HV_VM_CRASHED,           /* monitor → init: the guest stopped by a fault of its own; the cause has been logged */
-    HV_TIME_ROOM,            /* monitor → init: one more piece of its memory goes to timeserver, for its timers */
-    /* The debug shell's requests begin at DEBUG_PROCESS, see ipc/debug.h. */
-};
+#define HYPERVISOR_PROTOCOL(OPERATION)                                                                               \
+    OPERATION(HV_VM_RUNNING, 0x2001, ipc_nothing, ipc_nothing, 0,                                                    \
+              "The guest is about to run its first instruction.")                                                    \
+    OPERATION(HV_VM_POWERED_OFF, 0x2002, ipc_nothing, ipc_nothing, 0,                                                \
+              "The guest has powered itself off: the VM is destroyed, and no reply comes.")                          \
+    OPERATION(HV_VM_REBOOT, 0x2003, ipc_nothing, ipc_nothing, 0,                                                     \
+              "The guest wants a reset: the VM is destroyed and made anew, and no reply comes.")                     \
+    OPERATION(HV_VM_REFUSED, 0x2004, ipc_nothing, ipc_nothing, 0,                                                    \
+              "Image or configuration cannot run; the cause has been logged. No reply comes.")                       \
+    OPERATION(HV_VM_CRASHED, 0x2005, ipc_nothing, ipc_nothing, 0,                                                    \
+              "The guest has stopped by a fault of its own; the cause has been logged. No reply comes.")             \
+    OPERATION(HV_TIME_ROOM, 0x2006, ipc_nothing, ipc_nothing, 0,                                                     \
+              "One more piece of the VM's memory goes to timeserver, for its timers.")
+
+enum hypervisor_operation { HYPERVISOR_PROTOCOL(IPC_NUMBER) };
 
 enum hypervisor_status {
     HV_OK = 0,

@@ -11,15 +11,30 @@
  */
 #pragma once
 
-#include <stdint.h>
+#include "ipc/protocol.h"
 
-enum virtio_operation {
-    VIRTIO_SHARE = 0x4001, /* with the capability of the next frame of the guest's RAM, in ascending order of guest
-                              addresses as ipc/startup.h lays them out; its size is that of the VM's configuration.
-                              Before the last of them the device is not there. */
-    VIRTIO_READ,           /* MR0: offset in the register block, MR1: bytes (1, 2, 4, 8); reply MR0: value */
-    VIRTIO_WRITE,          /* MR0, MR1 likewise, MR2: value */
-};
+#define virtio_read_request(FIELD)                              \
+    FIELD(uint64_t, offset, , "in the register block")          \
+    FIELD(uint64_t, size, , "bytes: 1, 2, 4, 8")
+#define virtio_value(FIELD) FIELD(uint64_t, value, , "of the register")
+#define virtio_write_request(FIELD)                             \
+    FIELD(uint64_t, offset, , "in the register block")          \
+    FIELD(uint64_t, size, , "bytes: 1, 2, 4, 8")                \
+    FIELD(uint64_t, value, , "for the register")
+
+IPC_STRUCT(virtio_read_request)
+IPC_STRUCT(virtio_value)
+IPC_STRUCT(virtio_write_request)
+
+#define VIRTIO_PROTOCOL(OPERATION)                                                                                   \
+    OPERATION(VIRTIO_SHARE, 0x4001, ipc_nothing, ipc_nothing, 1,                                                     \
+              "With the capability of the next frame of the guest's RAM, in ascending order of guest addresses as "  \
+              "ipc/startup.h lays them out; its size is that of the VM's configuration. Before the last of them "    \
+              "the device is not there.")                                                                            \
+    OPERATION(VIRTIO_READ, 0x4002, virtio_read_request, virtio_value, 0, "Reads a register of the device.")          \
+    OPERATION(VIRTIO_WRITE, 0x4003, virtio_write_request, ipc_nothing, 0, "Writes one.")
+
+enum virtio_operation { VIRTIO_PROTOCOL(IPC_NUMBER) };
 
 enum virtio_status { VIRTIO_OK = 0, VIRTIO_DENIED = 1, VIRTIO_INVALID = 2 };
 

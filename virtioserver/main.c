@@ -46,7 +46,7 @@ static enum virtio_status access_register(struct server *server, struct exchange
     const seL4_Word *word = exchange->word;
     unsigned queue;
 
-    if (seL4_MessageInfo_get_length(exchange->info) < (write ? 3 : 2) || !size_is_right(word[1]))
+    if (!size_is_right(word[1]))
         return VIRTIO_INVALID;
     if (!shared_memory_is_complete(&server->shared))
         return VIRTIO_DENIED;
@@ -59,21 +59,17 @@ static enum virtio_status access_register(struct server *server, struct exchange
 
 static enum virtio_status serve(struct server *server, struct exchange *exchange)
 {
-    bool has_capability = seL4_MessageInfo_get_extraCaps(exchange->info) > 0;
+    static const struct ipc_shape shapes[] = { VIRTIO_PROTOCOL(IPC_SHAPE) };
+    uint64_t capabilities = seL4_MessageInfo_get_extraCaps(exchange->info);
+    uint64_t operation = seL4_MessageInfo_get_label(exchange->info);
+    const struct ipc_shape *shape = ipc_shape(shapes, sizeof shapes / sizeof shapes[0], operation,
+                                              seL4_MessageInfo_get_length(exchange->info), capabilities);
 
-    switch (seL4_MessageInfo_get_label(exchange->info)) {
-    case VIRTIO_SHARE:
-        return has_capability && shared_memory_add(&server->shared) ? VIRTIO_OK : VIRTIO_INVALID;
-    case VIRTIO_READ:
-    case VIRTIO_WRITE:
-        if (has_capability)
-            shared_memory_refuse(&server->shared);
-        return access_register(server, exchange, seL4_MessageInfo_get_label(exchange->info) == VIRTIO_WRITE);
-    default:
-        if (has_capability)
-            shared_memory_refuse(&server->shared);
-        return VIRTIO_INVALID;
-    }
+    if (shape && operation == VIRTIO_SHARE)
+        return capabilities > 0 && shared_memory_add(&server->shared) ? VIRTIO_OK : VIRTIO_INVALID;
+    if (capabilities > 0)
+        shared_memory_refuse(&server->shared);
+    return shape ? access_register(server, exchange, operation == VIRTIO_WRITE) : VIRTIO_INVALID;
 }
 
 /* Answers where somebody waits, and receives: without waiting where there is work to do. */
