@@ -55,7 +55,7 @@ $(eval $(call fuzz_target,fuzz_svm_opcode,vmm/svm/opcode.c,build/zydis/host/libz
 FUZZ_PV_CPU := tests/unit/pv_fixture.c tests/unit/guest_fixture.c tests/unit/fake_vcpu.c $(FUZZ_EMULATOR) \
 	$(patsubst %,vmm/pv/%.c,cpu access descriptor deliver privileged privileged_decode privileged_flags \
 	privileged_transfer privileged_segments privileged_control privileged_port patch_kinds)
-FUZZ_PV_PATCH := vmm/guest_memory.c $(patsubst %,vmm/pv/%.c,patch_kinds patch_scan patch_page patch_elf)
+FUZZ_PV_PATCH := vmm/guest_memory.c $(patsubst %,vmm/pv/%.c,patch_kinds patch_scan patch_page patch_elf patch_vector)
 $(eval $(call fuzz_target,fuzz_pv_cpu,$(FUZZ_PV_CPU),build/zydis/host/libzydis.a))
 $(eval $(call fuzz_target,fuzz_pv_patch,$(FUZZ_PV_PATCH),build/zydis/host/libzydis.a))
 FUZZ_ZYDIS_USERS := $(call fuzz_objects,vmm/instruction.c vmm/pv/privileged_decode.c vmm/pv/patch_scan.c \

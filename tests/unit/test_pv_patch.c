@@ -102,6 +102,26 @@ static void test_what_traps_by_itself_or_is_harmless_stays(void **state)
     assert_int_equal(report.failures + report.already, 0);
 }
 
+static void test_vector_instructions_are_stepped_over_whatever_their_operands(void **state)
+{
+    static const uint8_t code[] = {
+        0x62, 0xf1, 0x7c, 0x48, 0x10, 0x84, 0x24, 0x9c, 0x9d, 0xcf, 0x0f,       /* vmovups zmm0, [rsp + disp32] */
+        0x62, 0xf1, 0x7c, 0x48, 0x11, 0x47, 0x9c,                               /* vmovups [rdi + disp8 * 64], zmm0 */
+        0x62, 0xf3, 0xfd, 0x48, 0x25, 0xc1, 0x9d,                               /* vpternlogq zmm0, zmm0, zmm1, imm8 */
+        0xc5, 0xf8, 0x92, 0xc8,                                                 /* kmovw k1, eax */
+        0xc4, 0xe3, 0x79, 0x32, 0xc9, 0x9c,                                     /* kshiftlb k1, k1, imm8 */
+        0x62, 0xf1, 0x7d, 0x48, 0x6f, 0x05, 0x9c, 0x9c, 0x9c, 0x9c,             /* vmovdqa32 zmm0, [rip + disp32] */
+        0x62, 0xf1, 0x7d, 0x48, 0x6f, 0x04, 0x25, 0x9c, 0x9c, 0x9c, 0x9c, 0xc3, /* [disp32] */
+    };
+    uint8_t bytes[sizeof code];
+
+    (void)state;
+    memcpy(bytes, code, sizeof code);
+    struct patch_report report = scan(bytes, sizeof bytes, NULL, 0);
+    assert_int_equal(report.undecodable, 0);
+    assert_memory_equal(bytes, code, sizeof code);
+}
+
 static void test_hypercalls_become_system_calls(void **state)
 {
     uint8_t bytes[] = { 0x0f, 0x01, 0xc1, 0x0f, 0x01, 0xd9 };
@@ -356,6 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_kind_gets_its_opcode_and_decodes_to_what_it_was),
         cmocka_unit_test(test_what_traps_by_itself_or_is_harmless_stays),
+        cmocka_unit_test(test_vector_instructions_are_stepped_over_whatever_their_operands),
         cmocka_unit_test(test_hypercalls_become_system_calls),
         cmocka_unit_test(test_the_clock_is_hidden_only_where_the_policy_says_so),
         cmocka_unit_test(test_patched_code_is_recognized_and_left),

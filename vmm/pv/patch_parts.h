@@ -10,6 +10,9 @@ extern const struct patch_opcode patch_opcode[PATCH_KIND_COUNT]; /* PATCH_HYPERC
 
 bool patch_is_prefix(uint8_t byte);
 
+/* Of a vector instruction, by its form alone; 0: it has none of these forms. */
+unsigned patch_vector_length(const uint8_t code[15]);
+
 /* Bytes that are read as code. Of those, the ones from FIRST to LAST - 1 are patched and counted. */
 struct patch_sweep {
     uint8_t *bytes;

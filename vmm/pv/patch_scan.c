@@ -116,7 +116,7 @@ struct patch_instruction patch_decode(const struct patch_sweep *sweep, size_t at
     memcpy(code, sweep->bytes + at, left < sizeof code ? left : sizeof code);
     instruction.patched = patch_undo(code, sizeof code, &offset, &kind);
     if (!decode(code, &decoded))
-        return (struct patch_instruction) { 0 };
+        return (struct patch_instruction) { .length = patch_vector_length(code) };
     while (offset < sizeof code - 1 && patch_is_prefix(code[offset]))
         offset++;
     instruction.length = decoded.length;
