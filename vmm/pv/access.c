@@ -2,6 +2,8 @@
 
 #include "vmm/linear.h"
 
+#include <string.h>
+
 #define ERROR_PRESENT  1u
 #define ERROR_WRITE    2u
 #define ERROR_USER     4u
@@ -160,4 +162,26 @@ bool pv_code_address(struct pv_cpu *cpu, uint64_t address, uint64_t *physical, s
         return false;
     *physical = range.part[0].physical;
     return true;
+}
+
+unsigned pv_fetch(struct pv_cpu *cpu, uint64_t address, uint8_t bytes[INSTRUCTION_MAX_BYTES], struct pv_fault *fault)
+{
+    unsigned to_end = 4096 - (unsigned)(address % 4096), first = to_end < INSTRUCTION_MAX_BYTES ? to_end
+                                                                                              : INSTRUCTION_MAX_BYTES;
+    struct pv_fault beyond;
+    uint64_t physical;
+    const void *code;
+
+    if (!pv_code_address(cpu, address, &physical, fault))
+        return 0;
+    if (!(code = guest_memory_at(cpu->memory, physical, first))) {
+        pv_fault_general(fault, VECTOR_GP, 0); /* no memory: a device that nobody executes */
+        return 0;
+    }
+    memcpy(bytes, code, first);
+    if (first == INSTRUCTION_MAX_BYTES || !pv_code_address(cpu, address + first, &physical, &beyond) ||
+        !(code = guest_memory_at(cpu->memory, physical, INSTRUCTION_MAX_BYTES - first)))
+        return first;
+    memcpy(bytes + first, code, INSTRUCTION_MAX_BYTES - first);
+    return INSTRUCTION_MAX_BYTES;
 }

@@ -45,6 +45,9 @@ bool pv_writable_address(struct pv_cpu *cpu, uint64_t address, uint64_t *physica
 /* The guest physical address of code at ADDRESS. */
 bool pv_code_address(struct pv_cpu *cpu, uint64_t address, uint64_t *physical, struct pv_fault *fault);
 
+/* The code at ADDRESS: how many bytes can be read, at most an instruction's, all of which may be executed. 0: *FAULT. */
+unsigned pv_fetch(struct pv_cpu *cpu, uint64_t address, uint8_t bytes[INSTRUCTION_MAX_BYTES], struct pv_fault *fault);
+
 /* Always false, for "return pv_fault_…". */
 bool pv_fault_general(struct pv_fault *fault, uint8_t vector, uint32_t error);
 bool pv_fault_undefined(struct pv_fault *fault);

@@ -1,6 +1,5 @@
 #include "vmm/pv/privileged.h"
 
-#include "vmm/guest_walk.h"
 #include "vmm/pv/deliver.h"
 #include "vmm/pv/privileged_parts.h"
 
@@ -210,15 +209,13 @@ static bool is_genuine(struct privileged *p)
 static enum privileged_result execute_at_rip(struct pv_cpu *cpu, const struct pv_fault *native, struct vcpu_exit *exit)
 {
     struct privileged p = { .cpu = cpu, .vcpu = cpu->vcpu, .cpl = pv_cpl(cpu->vcpu), .exit = exit };
-    uint64_t rip = vcpu_get(cpu->vcpu, VCPU_RIP), physical;
-    uint8_t bytes[WALK_CODE_BYTES];
-    struct walk_context walk;
+    uint64_t rip = vcpu_get(cpu->vcpu, VCPU_RIP);
+    uint8_t bytes[INSTRUCTION_MAX_BYTES];
+    unsigned length = pv_fetch(cpu, rip, bytes, &p.fault);
 
-    /* The page may have gone from the guest's tables without an invalidation since. */
-    if (!pv_code_address(cpu, rip, &physical, &p.fault))
+    if (length == 0) /* the page has gone from the guest's tables, without an invalidation since */
         return raise(cpu, &p.fault);
-    walk_begin(&walk, cpu->vcpu, cpu->memory);
-    p.instruction = privileged_decode_cached(&cpu->cache, rip, bytes, walk_fetch_code(&walk, rip, bytes));
+    p.instruction = privileged_decode_cached(&cpu->cache, rip, bytes, length);
     if (!p.instruction || p.instruction->operation == PRIVILEGED_NONE || !is_genuine(&p))
         return raise(cpu, native);
     switch (execute(&p)) {
@@ -240,12 +237,11 @@ static enum privileged_result execute_at_rip(struct pv_cpu *cpu, const struct pv
 static enum privileged_result trap(struct pv_cpu *cpu, uint8_t vector)
 {
     uint64_t rip = vcpu_get(cpu->vcpu, VCPU_RIP);
-    uint8_t bytes[WALK_CODE_BYTES] = { 0 };
-    struct walk_context walk;
+    uint8_t bytes[INSTRUCTION_MAX_BYTES];
+    struct pv_fault fault;
     unsigned length = 1;
 
-    walk_begin(&walk, cpu->vcpu, cpu->memory);
-    if (walk_fetch_code(&walk, rip - 2, bytes) >= 2 && bytes[0] == 0xcd && bytes[1] == vector)
+    if (pv_fetch(cpu, rip - 2, bytes, &fault) >= 2 && bytes[0] == 0xcd && bytes[1] == vector)
         length = 2;
     vcpu_set(cpu->vcpu, VCPU_RIP, rip - length);
     return deliver_software_interrupt(cpu, vector, DELIVER_INT_N, length) ? PRIVILEGED_DONE : PRIVILEGED_SHUTDOWN;
