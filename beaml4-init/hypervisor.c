@@ -57,6 +57,10 @@ static bool serve_monitor(struct init *init, unsigned index, const struct messag
         if (time_clients_grow(&init->time, CLIENT_FIRST_VM + index, &vm->monitor.pool) != NULL)
             *status = HV_NO_MEMORY;
         return true;
+    case HV_VM_BALLOON:
+        if (!pool_return_untyped(&vm->monitor.pool, message->words[0], VM_RAM_MIN_BITS))
+            *status = HV_NO_SUCH;
+        return true;
     default:
         return true;
     }

@@ -150,6 +150,24 @@ const char *pool_take_untyped(struct pool *pool, unsigned size_bits, const struc
     return problem;
 }
 
+bool pool_return_untyped(struct pool *pool, uint64_t physical, unsigned size_bits)
+{
+    for (struct pool_piece **at = &pool->pieces; *at; at = &(*at)->next) {
+        struct pool_piece *piece = *at;
+
+        if (piece->untyped->device || piece->untyped->physical != physical || piece->untyped->size_bits != size_bits ||
+            piece->used != 0)
+            continue;
+        *at = piece->next;
+        seL4_CNode_Revoke(INIT_CNODE, piece->untyped->slot, INIT_DEPTH);
+        pool->bytes -= size_of(piece);
+        unialloc_free(&pool->resources->memory, piece->untyped);
+        free(piece);
+        return true;
+    }
+    return false;
+}
+
 void pool_release(struct pool *pool)
 {
     for (unsigned i = 0; i < pool->slot_count; i++) {

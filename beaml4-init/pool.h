@@ -35,5 +35,9 @@ const char *pool_take_untyped(struct pool *pool, unsigned size_bits, const struc
 /* The 4 KiB of device memory at PHYSICAL, as a frame's capability in a new slot. */
 const char *pool_take_device(struct pool *pool, uint64_t physical, seL4_CPtr *frame);
 
+/* Gives a whole untyped back before the end, with all that has been made of it; false: there is none of that size at
+ * that address of which init itself has made nothing. */
+bool pool_return_untyped(struct pool *pool, uint64_t physical, unsigned size_bits);
+
 /* Destroys every object made of the pool's memory, whoever made it, and gives memory and slots back. */
 void pool_release(struct pool *pool);

@@ -152,6 +152,18 @@ static const char *give_memory(struct vm_start *s, uint64_t bytes, unsigned leas
     return NULL;
 }
 
+/* The guest's RAM. Of pages of 2 MiB the last are pieces of their own, so that the guest can give them back. */
+static const char *give_ram(struct vm_start *s)
+{
+    const struct vm_config *config = s->vm->config;
+    uint64_t pieces = vm_single_pieces(config, s->mode);
+    const char *problem = give_memory(s, config->memory_bytes - (pieces << VM_RAM_MIN_BITS), VM_RAM_MIN_BITS);
+
+    for (uint64_t i = 0; i < pieces && !problem; i++)
+        problem = give_untyped(s, VM_RAM_MIN_BITS);
+    return problem;
+}
+
 static const char *give_ept_root(struct vm_start *s)
 {
     struct process *monitor = &s->vm->monitor;
@@ -225,7 +237,7 @@ static const char *start(struct vm_start *s)
         return "it cannot do without logserver and timeserver, and one of them does not run";
 
     if ((problem = make_monitor(s, &program)) || (problem = vm_choose_cpu(s->init, s->vm, monitor->tcb)) ||
-        (problem = give_memory(s, config->memory_bytes, VM_RAM_MIN_BITS)) ||
+        (problem = give_ram(s)) ||
         (problem = give_memory(s, vm_objects_bytes(config), seL4_PageBits)) || (problem = give_ept_root(s)) ||
         (problem = map_file(s, "kernel", &kernel, &monitor->startup.vm.kernel)) ||
         (config->initrd[0] && (problem = map_file(s, "initrd", &initrd, &monitor->startup.vm.initrd))) ||

@@ -50,6 +50,18 @@ unsigned vm_next_piece_bits(uint64_t bytes, unsigned largest_bits)
     return bits < largest_bits ? bits : largest_bits;
 }
 
+/* As many as a monitor keeps account of (vmm/guest_memory.h). */
+#define SINGLE_PIECES_MAX 64u
+
+uint64_t vm_single_pieces(const struct vm_config *config, uint32_t mode)
+{
+    uint64_t pieces = config->memory_bytes >> VM_RAM_MIN_BITS;
+
+    if (config->pages != VM_PAGES_LARGE || mode == VM_MODE_PV)
+        return 0;
+    return pieces < SINGLE_PIECES_MAX ? pieces : SINGLE_PIECES_MAX;
+}
+
 bool vm_starts_again(const struct vm_config *config, enum vm_end end, uint32_t crashes)
 {
     switch (end) {

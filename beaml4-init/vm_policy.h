@@ -21,5 +21,8 @@ uint64_t vm_heap_bytes(const struct vm_config *config);
 /* log2 of the next piece when BYTES (not 0) are still to be had and the largest piece there is has 2^LARGEST_BITS. */
 unsigned vm_next_piece_bits(uint64_t bytes, unsigned largest_bits);
 
+/* How many pieces of 2^VM_RAM_MIN_BITS bytes of its RAM a VM has that is run in MODE (enum vm_mode). */
+uint64_t vm_single_pieces(const struct vm_config *config, uint32_t mode);
+
 /* Whether a VM that ended by END starts again, CRASHES being how often it has crashed by now, this time included. */
 bool vm_starts_again(const struct vm_config *config, enum vm_end end, uint32_t crashes);

@@ -20,6 +20,7 @@ build/guests/$(1).elf: $(wildcard guests/$(1)/*.c guests/$(1)/*.S) $(GUEST_SHARE
 endef
 
 $(eval $(call c_guest,checks))
+$(eval $(call guest,balloon))
 $(eval $(call guest,exits))
 $(eval $(call guest,heartbeat))
 $(eval $(call guest,poweroff))

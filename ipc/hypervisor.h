@@ -6,6 +6,9 @@
 
 #include "ipc/protocol.h"
 
+#define hypervisor_page(FIELD) FIELD(uint64_t, physical, , "address of an untyped of 2 MiB that the VM was given")
+IPC_STRUCT(hypervisor_page)
+
 #define HYPERVISOR_PROTOCOL(OPERATION)                                                                               \
     OPERATION(HV_VM_RUNNING, 0x2001, ipc_nothing, ipc_nothing, 0,                                                    \
               "The guest is about to run its first instruction.")                                                    \
@@ -18,7 +21,10 @@
     OPERATION(HV_VM_CRASHED, 0x2005, ipc_nothing, ipc_nothing, 0,                                                    \
               "The guest has stopped by a fault of its own; the cause has been logged. No reply comes.")             \
     OPERATION(HV_TIME_ROOM, 0x2006, ipc_nothing, ipc_nothing, 0,                                                     \
-              "One more piece of the VM's memory goes to timeserver, for its timers.")
+              "One more piece of the VM's memory goes to timeserver, for its timers.")                               \
+    OPERATION(HV_VM_BALLOON, 0x2101, hypervisor_page, ipc_nothing, 0,                                                \
+              "The guest gives 2 MiB back; what the VM has made of them is destroyed. HV_NO_SUCH: they are not an "  \
+              "untyped of the VM's.")
 
 enum hypervisor_operation { HYPERVISOR_PROTOCOL(IPC_NUMBER) };
 
@@ -49,3 +55,4 @@ enum hypervisor_badge_kind {
 /* Client stub: asks init (SLOT_HYPERVISOR) for an operation of the caller's own VM. Those that end the VM do not
  * return. Overwrites message registers. */
 enum hypervisor_status hypervisor_call(uint64_t hypervisor, enum hypervisor_operation operation);
+enum hypervisor_status hypervisor_balloon(uint64_t hypervisor, uint64_t physical);

@@ -32,6 +32,7 @@ static void field(unsigned *count, const char *type, const char *name, size_t si
     }
 
 FIELDS(ipc_nothing)
+FIELDS(hypervisor_page)
 FIELDS(time_arm_request)
 FIELDS(time_start_request)
 FIELDS(time_token)

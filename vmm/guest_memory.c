@@ -2,6 +2,18 @@
 
 #include <string.h>
 
+/* Cuts ROOM bytes at ADDRESS where memory that has been given back begins; false: that is where ADDRESS lies. */
+static bool in_front_of_holes(const struct guest_memory *memory, uint64_t address, uint64_t *room)
+{
+    for (unsigned i = 0; i < memory->hole_count; i++) {
+        if (address >= memory->hole[i] && address - memory->hole[i] < GUEST_PAGE_BYTES)
+            return false;
+        if (memory->hole[i] > address && memory->hole[i] - address < *room)
+            *room = memory->hole[i] - address;
+    }
+    return true;
+}
+
 /* The region that has ADDRESS, and in *ROOM how many bytes it has from there on. */
 static const struct guest_region *region_of(const struct guest_memory *memory, uint64_t address, uint64_t *room)
 {
@@ -10,7 +22,7 @@ static const struct guest_region *region_of(const struct guest_memory *memory, u
 
         if (address >= region->start && address - region->start < region->length) {
             *room = region->length - (address - region->start);
-            return region;
+            return in_front_of_holes(memory, address, room) ? region : NULL;
         }
     }
     return NULL;

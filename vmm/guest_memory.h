@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #define GUEST_MEMORY_REGIONS 2u
+#define GUEST_MEMORY_HOLES   64u
+#define GUEST_PAGE_BYTES     (UINT64_C(2) << 20)
 
 struct guest_region {
     uint64_t start, length; /* guest physical, bytes */
@@ -16,6 +18,8 @@ struct guest_region {
 struct guest_memory {
     unsigned count;
     struct guest_region region[GUEST_MEMORY_REGIONS];
+    unsigned hole_count;
+    uint64_t hole[GUEST_MEMORY_HOLES]; /* pages of GUEST_PAGE_BYTES that the guest has given back */
 };
 
 /* Where LENGTH bytes at guest physical ADDRESS lie, or NULL where not all of them are RAM in one region. */

@@ -46,7 +46,8 @@ static bool retype(struct objects *objects, unsigned i, seL4_Word type, unsigned
     return true;
 }
 
-/* The untyped with the least left that has room for one: large pieces stay for large objects. */
+/* The untyped with the least left that has room for one: large pieces stay for large objects, and of equal ones those that
+ * come first, for they are for the guest's RAM. */
 static bool find_smallest(const struct objects *objects, uint64_t size, unsigned *found)
 {
     uint64_t least = UINT64_MAX;
@@ -54,7 +55,7 @@ static bool find_smallest(const struct objects *objects, uint64_t size, unsigned
     for (unsigned i = 0; i < objects->count; i++) {
         uint64_t left = objects->untyped[i].bytes - objects->untyped[i].used;
 
-        if (room(objects, i, size) > 0 && left < least) {
+        if (room(objects, i, size) > 0 && left <= least) {
             least = left;
             *found = i;
         }

@@ -1,5 +1,6 @@
 #include "vmmserver/vm.h"
 
+#include "ipc/hypervisor.h"
 #include "runtime/runtime.h"
 #include "vmm/acpi_tables.h"
 #include "vmm/exits.h"
@@ -47,6 +48,18 @@ void vm_log_line(const char *text)
 static void stop(struct task *task)
 {
     task->runtime->stopped = true;
+}
+
+/* init destroys the frame, and with it where it is mapped. */
+static bool give_page(void *context, uint64_t address)
+{
+    struct vm *vm = context;
+    struct pagetable_page page;
+
+    if (!pagetable_find(&vm->ram.guest, address, &page))
+        return false;
+    seL4_X86_Page_GetAddress_t frame = seL4_X86_Page_GetAddress(page.handle);
+    return frame.error == seL4_NoError && hypervisor_balloon(SLOT_HYPERVISOR, frame.paddr) == HV_OK;
 }
 
 static void dump_line(void *context, const char *text)
@@ -180,5 +193,7 @@ const char *vm_create(struct vm *vm, const struct startup *startup)
     if ((problem = make_devices(vm)) || (problem = virtio_links_connect(&vm->virtio, &vm->runtime)))
         return problem;
     exits_init(&vm->monitor);
+    if (!balloon_init(&vm->balloon, &vm->monitor, give_page, vm))
+        return "too many wait for its hypercalls";
     return load(vm);
 }

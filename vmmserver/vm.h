@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ipc/startup.h"
+#include "vmm/balloon.h"
 #include "vmm/monitor.h"
 #include "vmm/runtime.h"
 #include "vmm/svm/svm.h"
@@ -25,6 +26,7 @@ struct vm {
     struct console console;
     struct virtio_links virtio;
     struct task stop_task, dump_task;
+    struct balloon balloon;
     char message[192];
 };
 

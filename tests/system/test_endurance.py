@@ -86,3 +86,29 @@ def test_a_flood_of_log_lines_leaves_a_console_usable(tmp_path):
         machine.expect("leads back")
         machine.send("v")
         machine.expect("chatter v")
+
+
+def test_memory_that_a_guest_gives_back_is_another_ones_at_once(tmp_path):
+    giver = vm("giver", "", kernel=str(ROOT / "build/guests/balloon.elf"), memory="64 MiB")
+    with Machine.boot(make_iso(spare("taker", memory="64 MiB") + giver.replace("[[vm]]", "[[vm]]\nautostart = false"),
+                               tmp_path), "qemu", memory=128) as machine:
+        before = totals(machine)
+        machine.expect("no VM is running")
+        open_shell(machine)
+        run(machine, "create giver", "create: done")
+        run(machine, "create taker", r'VM 0 "taker" not started: it wants 64 MiB(.|\n)*create: it failed')
+        run(machine, "console giver", "leads back")
+        # All of its pages but the first, where it lies; not a part of one; and nothing is there any more.
+        machine.expect("gave 0000001f refused ffffffea empty ffffffff")
+        machine.expect("alive")
+        open_shell(machine)
+        run(machine, "create taker", "create: done")
+        run(machine, "console taker", "leads back")
+        next_beat(machine, "taker")
+        open_shell(machine)
+        run(machine, "console giver", "leads back")
+        machine.expect("alive\r\nalive")
+        open_shell(machine)
+        run(machine, "kill taker", 'VM 0 "taker" killed')
+        run(machine, "kill giver", 'VM 1 "giver" killed')
+        assert totals(machine) == before
