@@ -66,11 +66,13 @@ static void make(const struct startup *startup, unsigned untyped, seL4_Word type
 /* The guest's RAM, of which the test maps the first page for itself. */
 static unsigned make_memory(const struct startup *startup)
 {
-    unsigned frames = (unsigned)((UINT64_C(1) << startup->vm.untyped[0].size_bits) >> seL4_LargePageBits);
+    unsigned frames = (unsigned)(startup->vm.config->memory_bytes >> seL4_LargePageBits);
     unsigned last = startup->vm.untyped_count - 1;
 
-    expect(UINT64_C(1) << startup->vm.untyped[0].size_bits == startup->vm.config->memory_bytes, "RAM in one piece");
-    make(startup, 0, seL4_X86_LargePageObject, FIRST_FRAME, frames);
+    for (unsigned i = 0; i < frames; i++) {
+        expect(startup->vm.untyped[i].size_bits == seL4_LargePageBits, "RAM in pieces of a page");
+        make(startup, i, seL4_X86_LargePageObject, FIRST_FRAME + i, 1);
+    }
     make(startup, last, seL4_X86_PageDirectoryObject, DIRECTORY, 1);
     make(startup, last, seL4_X86_4K, SMALL_FRAME, 1);
     expect(seL4_X86_PageDirectory_Map(DIRECTORY, SLOT_VSPACE, RING_ADDRESS, seL4_X86_WriteBack) == seL4_NoError &&
