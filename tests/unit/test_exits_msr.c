@@ -118,6 +118,7 @@ static void test_registers_of_the_cpu_are_kept_there(void **state)
         { 0xc0000084, VCPU_FMASK, 0x257fd5 },
         { 0xc0000100, VCPU_SEGMENT(VCPU_FS, VCPU_BASE), 0x7f0000001000 },
         { 0xc0000101, VCPU_SEGMENT(VCPU_GS, VCPU_BASE), 0xffff88803fc00000 },
+        { 0xc0000102, VCPU_KERNEL_GS_BASE, 0xffff88803fd00000 },
     };
     struct monitor *monitor = *state;
 
@@ -130,7 +131,7 @@ static void test_registers_of_the_cpu_are_kept_there(void **state)
 
 static void test_addresses_must_be_canonical(void **state)
 {
-    static const uint32_t msrs[] = { 0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000100, 0xc0000101 };
+    static const uint32_t msrs[] = { 0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000100, 0xc0000101, 0xc0000102 };
     static const uint64_t bad[] = {
         0x0000800000000000, 0xffff7fffffffffff, 0x8000000000000000, 0x7fffffffffffffff, 0x00ff800000000000,
     };

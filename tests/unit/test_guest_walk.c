@@ -304,6 +304,68 @@ static int tear_down(void **state)
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+static void test_execution_is_refused_by_any_level_where_that_is_enabled(void **state)
+{
+    struct guest_fixture *guest = *state;
+    uint64_t no_execute = UINT64_C(1) << 63, physical;
+    uint32_t error;
+
+    assert_int_equal(walk(guest, 0x8000, WALK_EXECUTE, &physical, &error), WALK_OK);
+    guest->page_table[8] |= no_execute;
+    assert_faults(guest, 0x8000, WALK_EXECUTE, 0x11);
+    assert_maps(guest, 0x8000, 0x8000);
+    guest->page_table[8] &= ~no_execute;
+    table(guest, GUEST_TABLES + 0x1000)[0] |= no_execute;
+    assert_faults(guest, 0x8000, WALK_EXECUTE, 0x11);
+    guest->cpu.vcpu.value[VCPU_EFER] &= ~EFER_NXE;
+    assert_int_equal(walk(guest, 0x8000, WALK_EXECUTE, &physical, &error), WALK_OK);
+    assert_faults(guest, 0x20000, WALK_EXECUTE, 0); /* nothing to tell an instruction fetch by */
+
+    guest->cpu.vcpu.value[VCPU_CR4] |= CR4_SMEP;
+    guest->page_table[9] |= US;
+    assert_faults(guest, 0x9000, WALK_EXECUTE, 0x11);
+}
+
+static void test_a_strict_walk_knows_the_width_of_addresses_and_whether_nx_is_on(void **state)
+{
+    struct guest_fixture *guest = *state;
+    struct walk_context context;
+    uint64_t physical;
+    uint32_t error = 0;
+
+    guest->page_table[8] |= UINT64_C(1) << 40;
+    walk_begin(&context, &guest->cpu.vcpu, &guest->memory);
+    assert_int_equal(walk_address(&context, 0x8000, WALK_READ, &physical, &error), WALK_OK);
+    walk_strictly(&context, 40);
+    assert_int_equal(walk_address(&context, 0x8000, WALK_READ, &physical, &error), WALK_PAGE_FAULT);
+    assert_int_equal(error, 9);
+    walk_strictly(&context, 41);
+    assert_int_equal(walk_address(&context, 0x8000, WALK_READ, &physical, &error), WALK_OK);
+
+    guest->page_table[9] |= UINT64_C(1) << 63;
+    assert_int_equal(walk_address(&context, 0x9000, WALK_READ, &physical, &error), WALK_OK);
+    guest->cpu.vcpu.value[VCPU_EFER] &= ~EFER_NXE;
+    walk_strictly(&context, 41);
+    assert_int_equal(walk_address(&context, 0x9000, WALK_READ, &physical, &error), WALK_PAGE_FAULT);
+    assert_int_equal(error, 9);
+}
+
+static void test_the_processors_own_accesses_have_the_kernels_rights(void **state)
+{
+    struct guest_fixture *guest = *state;
+    struct walk_context context;
+    uint64_t physical;
+    uint32_t error = 0;
+
+    guest->cpu.vcpu.value[VCPU_SEGMENT(VCPU_SS, VCPU_ACCESS)] = 0xf3;
+    assert_faults(guest, 0x8000, WALK_READ, 5);
+    walk_begin(&context, &guest->cpu.vcpu, &guest->memory);
+    walk_as(&context, false);
+    assert_int_equal(walk_address(&context, 0x8000, WALK_READ, &physical, &error), WALK_OK);
+    walk_as(&context, true);
+    assert_int_equal(walk_address(&context, 0x8000, WALK_READ, &physical, &error), WALK_PAGE_FAULT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +385,9 @@ int main(void)
         CASE(test_two_levels),
         CASE(test_physical_address_extension),
         CASE(test_code_is_fetched_as_far_as_it_can_be_read),
+        CASE(test_execution_is_refused_by_any_level_where_that_is_enabled),
+        CASE(test_a_strict_walk_knows_the_width_of_addresses_and_whether_nx_is_on),
+        CASE(test_the_processors_own_accesses_have_the_kernels_rights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
