@@ -6,11 +6,12 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: ./bench.sh [exits|linux|memory|timers]… [--emulator qemu|bochs] [--json FILE]
+usage: ./bench.sh [exits|linux|memory|timers|start]… [--emulator qemu|bochs] [--json FILE]
 
 Without a name, every benchmark:
   exits   ticks of an exit of a guest, handled by a user-level monitor, and back
   linux   ticks from the monitor's start to Linux' first process, against the same kernel bare on the same emulator
+  start   ticks from the beginning of a VM's creation to its guest's first instruction, for a small guest and for Linux
   timers  how late a timer of timeserver's is at its client: median, 99th percentile, worst of 1,000
   memory  bytes of the kernel and of each service, and what a VM needs besides its guest's RAM
 

@@ -19,6 +19,7 @@ struct vm_start {
     struct init *init;
     struct vm *vm;
     unsigned index;
+    uint64_t created_tsc;  /* when its making has begun */
     uint64_t file_address; /* where the next file can be mapped */
     uint32_t mode; /* enum vm_mode: how it will run */
 };
@@ -201,6 +202,7 @@ static void fill_startup(struct vm_start *s)
     startup->wall_clock_seconds = machine->wall_clock_seconds;
     startup->wall_clock_tsc = machine->wall_clock_tsc;
     startup->first_free_slot = SLOT_VM_UNTYPED_MAX;
+    startup->vm.created_tsc = s->created_tsc;
     startup->vm.vm_index = s->index;
     startup->vm.mode = s->mode;
     startup->vm.kernel_features = s->init->machine.features;
@@ -297,7 +299,8 @@ static uint64_t bytes_beside_memory(const struct vm *vm)
 void vm_start(struct init *init, unsigned index)
 {
     struct vm *vm = &init->vm[index];
-    struct vm_start s = { .init = init, .vm = vm, .index = index, .file_address = SERVICE_FILES };
+    struct vm_start s = { .init = init, .vm = vm, .index = index, .created_tsc = __builtin_ia32_rdtsc(),
+                          .file_address = SERVICE_FILES };
     const char *problem = start(&s);
 
     if (problem) {

@@ -95,6 +95,7 @@ struct startup {
             void *hpet; /* its registers; NULL: this computer has none */
         } timeserver;
         struct {
+            uint64_t created_tsc; /* when init has begun to make the VM */
             uint32_t vm_index;
             uint32_t untyped_count;
             uint32_t mode;            /* enum vm_mode, never VM_MODE_AUTO: how it shall run */

@@ -68,7 +68,8 @@ void service_main(const struct startup *startup)
     }
     vm->runtime.before_waiting = before_waiting;
     vm->runtime.context = &vm->console;
-    log_printf("monitor starts at tsc %lu", begin);
+    log_printf("monitor starts at tsc %lu, guest %lu ticks after its VM's creation began", begin,
+               (uint64_t)__builtin_ia32_rdtsc() - startup->vm.created_tsc);
     hypervisor_call(SLOT_HYPERVISOR, HV_VM_RUNNING);
 
     enum runtime_end how = runtime_run(&vm->runtime);

@@ -183,6 +183,14 @@ def bench_memory(run, images):
     yield run.row("a VM, beside its RAM", overhead, "bytes", goal=VM_BYTES_GOAL)
 
 
+def bench_start(run, images):
+    """From the beginning of a VM's creation to its guest's first instruction, but for the call that reports it."""
+    for name, module in (("exits", images.exits()), ("Linux", images.linux())):
+        with run.type() as machine:
+            text = machine.boot_system(run.kernel, module, r"VM 0 .* is running")
+        yield run.row(f"start of a VM, {name}", find(r"guest (\d+) ticks after", text, "line of the guest's start"), "ticks")
+
+
 def bench_timers(run, images):
     """How late timers are that timeserver signals, from the deadline to the client's next instruction."""
     with run.type() as machine:
@@ -194,7 +202,7 @@ def bench_timers(run, images):
         yield run.row(f"timer error {name}", round(int(ticks) * 1_000_000_000 / int(match[4])), "ns")
 
 
-BENCHMARKS = {"exits": bench_exits, "linux": bench_linux, "memory": bench_memory, "timers": bench_timers}
+BENCHMARKS = {"exits": bench_exits, "linux": bench_linux, "memory": bench_memory, "timers": bench_timers, "start": bench_start}
 
 
 def cell(figure):
