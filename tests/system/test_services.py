@@ -75,3 +75,12 @@ def test_clients_of_a_timeserver_that_dies_go_on(tmp_path):
             machine.expect(r"\[init\] timeserver started")
             last = int(machine.expect(r"heart (\d+)\s")[1])
             machine.expect(f"heart {last + 2}")
+
+
+def test_a_client_whose_timeserver_dies_before_it_answers_asks_again(tmp_path):
+    members = servers() | compile_config(vm("sleeper", "heartbeat"), tmp_path) | {
+        "vmmserver": ROOT / "build/testmonitor.elf", "timeserver": ROOT / "build/testtimeserver.elf"}
+    with Machine.boot(pack_iso(members, tmp_path), "qemu") as machine:
+        for _ in range(3):
+            machine.expect(r"\[init\] timeserver faulted and starts again: page fault: .* null pointer")
+        machine.expect("heart 400")
