@@ -2,9 +2,10 @@
 import re
 
 import pytest
-from machine import ROOT, Machine, compile_config, pack_iso, servers
+from machine import ROOT, Machine, compile_config, make_iso, pack_iso, servers
 from test_hostile_monitor import assert_witness_unharmed, boot
 from test_lifecycle import IDLE, assert_last_totals, totals, vm
+from test_linux import linux, run as run_in_linux, wait_for_shell
 from test_shell import beating, next_beat, open_shell, run, wait_for_start
 from test_shell import boot as boot_guests
 
@@ -84,3 +85,22 @@ def test_a_client_whose_timeserver_dies_before_it_answers_asks_again(tmp_path):
         for _ in range(3):
             machine.expect(r"\[init\] timeserver faulted and starts again: page fault: .* null pointer")
         machine.expect("heart 400")
+
+
+def test_linux_goes_on_when_services_die_while_it_boots_and_afterwards(tmp_path):
+    with Machine.boot(make_iso(linux("linux-cloud.vmlinux"), tmp_path), "qemu", memory=512) as machine:
+        machine.expect("Linux version")
+        open_shell(machine)
+        for service in ("timeserver", "screenserver", "timeserver", "dbgserver"):
+            machine.send(f"kill {service}\r")
+            machine.expect(rf"\[init\] {service} started")
+            open_shell(machine)
+        run(machine, "console linux", "leads back")
+        wait_for_shell(machine)
+        open_shell(machine)
+        for _ in range(5):
+            machine.send("kill timeserver\r")
+            machine.expect(r"\[init\] timeserver started")
+            open_shell(machine)
+        run(machine, "console linux", "leads back")
+        assert run_in_linux(machine, "sleep 2 && expr 6 '*' 7").strip() == "42"
