@@ -304,7 +304,9 @@ static void test_the_root_itself_can_be_given_up(void **state)
 
     set_entry(guest, WINDOW, 0, guest->state.cr3 | RW | P);
     assert_int_equal(try_access(guest, WINDOW, WRITE), SHADOW_WRITE_TABLE);
+    assert_access(guest, WINDOW, READ, guest->state.cr3);
     shadow_release_table(guest->shadow, guest->state.cr3);
+    assert_false(is_mapped(guest, WINDOW, READ));
     assert_access(guest, WINDOW, WRITE, guest->state.cr3);
     shadow_load_cr3(guest->shadow);
     assert_int_equal(try_access(guest, WINDOW, WRITE), SHADOW_WRITE_TABLE);
@@ -437,6 +439,35 @@ static void test_a_large_page_gives_way_to_a_table_or_code_in_it(void **state)
     assert_false(mapping_of(guest, KERNEL + 0x202000)->flags & SHADOW_LARGE);
 }
 
+static void test_a_large_page_is_not_mapped_over_the_tables_that_lead_to_it(void **state)
+{
+    struct shadow_fixture *guest = *state;
+    uint64_t pdpt = DATA + 0x3000, directory = DATA + 0x4000;
+
+    set_entry(guest, KERNEL, 3, pdpt | RW | P);
+    *word_at(guest, pdpt + 510 * 8) = directory | RW | P;
+    *word_at(guest, directory) = DATA | PS | RW | P;
+    assert_access(guest, KERNEL, WRITE, DATA);
+    assert_false(mapping_of(guest, KERNEL)->flags & SHADOW_LARGE);
+    assert_int_equal(try_access(guest, KERNEL + 0x4000, WRITE), SHADOW_WRITE_TABLE);
+}
+
+static void test_a_page_becomes_large_when_nothing_is_left_that_forbids_it(void **state)
+{
+    struct shadow_fixture *guest = *state;
+
+    set_entry(guest, KERNEL, 1, DATA | PS | RW | P);
+    shadow_set_code(guest->shadow, DATA + 0x1000);
+    assert_access(guest, KERNEL, READ, DATA);
+    assert_false(mapping_of(guest, KERNEL)->flags & SHADOW_LARGE);
+    shadow_written(guest->shadow, DATA + 0x1000, 1);
+    assert_access(guest, KERNEL + 0x2000, READ, DATA + 0x2000); /* small ones are there: no change for its own sake */
+    assert_false(mapping_of(guest, KERNEL + 0x2000)->flags & SHADOW_LARGE);
+    shadow_flush(guest->shadow);
+    assert_access(guest, KERNEL, READ, DATA);
+    assert_true(mapping_of(guest, KERNEL)->flags & SHADOW_LARGE);
+}
+
 static void test_kernel_code_is_executed_once_somebody_has_looked_at_it(void **state)
 {
     struct shadow_fixture *guest = *state;
@@ -487,6 +518,14 @@ static void test_code_that_writes_to_its_own_page_is_carried_out_by_others(void 
     guest->state.rip = KERNEL + 0xffa; /* the instruction may reach into the second one */
     assert_int_equal(try_access(guest, KERNEL + 0x1000, WRITE), SHADOW_WRITE_CODE);
     assert_access(guest, KERNEL + 0x2000, WRITE, DATA + 0x2000);
+
+    /* Users execute what is not code as well. */
+    set_entry(guest, USER + 0x1000, 0, (DATA + 0x1000) | US | RW | P);
+    guest->state.user = true;
+    guest->state.rip = USER + 0x1000;
+    assert_access(guest, USER + 0x1000, FETCH, DATA + 0x1000);
+    assert_access(guest, USER + 0x1000, WRITE, DATA + 0x1000);
+    guest->state.user = false;
 
     shadow_release_code(guest->shadow, DATA);
     assert_access(guest, KERNEL, WRITE, DATA);
@@ -555,6 +594,10 @@ static void test_memory_that_is_taken_away_is_mapped_nowhere(void **state)
     assert_false(is_mapped(guest, KERNEL, READ));
     assert_true(is_mapped(guest, USER, READ));
     assert_access(guest, KERNEL, READ, DATA);
+    shadow_unmap_memory(guest->shadow, entry_place(guest, guest->state.cr3, USER, 0), 1); /* what came of it goes too */
+    assert_false(is_mapped(guest, USER, READ));
+    assert_true(is_mapped(guest, KERNEL, READ));
+    assert_access(guest, USER, READ, DATA + 0x200000);
     shadow_unmap_memory(guest->shadow, 0, UINT64_MAX);
     assert_false(is_mapped(guest, KERNEL, READ));
     assert_false(is_mapped(guest, USER, READ));
@@ -573,6 +616,8 @@ static void test_a_change_that_nobody_told_of_is_noticed_at_the_next_fill(void *
     shadow_invalidate_page(guest->shadow, guest->state.cr3, KERNEL + 0x1000);
     assert_access(guest, KERNEL + 0x1000, READ, DATA + 0x2000);
     assert_access(guest, KERNEL, READ, DATA + 0x1000);
+    set_entry(guest, KERNEL, 0, (DATA + 0x3000) | RW | P);
+    assert_access(guest, KERNEL, WRITE, DATA + 0x3000);
 }
 
 static void test_without_no_execute_a_fetch_is_known_by_its_address(void **state)
@@ -626,6 +671,8 @@ int main(void)
         CASE(test_large_pages_are_mapped_large_where_memory_is),
         CASE(test_large_pages_are_mapped_small_where_the_caller_says_so),
         CASE(test_a_large_page_gives_way_to_a_table_or_code_in_it),
+        CASE(test_a_large_page_is_not_mapped_over_the_tables_that_lead_to_it),
+        CASE(test_a_page_becomes_large_when_nothing_is_left_that_forbids_it),
         CASE(test_kernel_code_is_executed_once_somebody_has_looked_at_it),
         CASE(test_code_that_writes_to_its_own_page_is_carried_out_by_others),
         CASE(test_a_page_can_be_table_and_code_at_once),

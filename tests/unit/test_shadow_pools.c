@@ -46,6 +46,11 @@ static void test_the_oldest_table_of_its_level_goes(void **state)
         }
         for (unsigned i = 0; i < 10; i++)
             assert_int_equal(is_mapped(guest, i * size, READ), i >= 2);
+        set_entry(guest, 2 * size + 4096, 0, DATA | P); /* used again: now the latest */
+        assert_access(guest, 2 * size + 4096, READ, DATA);
+        assert_access(guest, 0, READ, DATA);
+        assert_true(is_mapped(guest, 2 * size, READ));
+        assert_false(is_mapped(guest, 3 * size, READ));
     }
 }
 
@@ -198,6 +203,21 @@ static void test_a_table_that_is_written_as_memory_becomes_memory(void **state)
     set_entry(guest, USER + 0x1000, 0, first | RW | P);
     for (unsigned i = 0; i < 1000; i++)
         assert_int_equal(try_access(guest, USER + 0x1000, WRITE), SHADOW_WRITE_TABLE);
+    assert_int_equal(shadow_counts(guest->shadow)->released, 1);
+}
+
+static void test_a_table_that_is_used_between_the_writes_stays_one(void **state)
+{
+    struct shadow_fixture *guest = *state;
+    uint64_t place = set_entry(guest, USER, 0, DATA | RW | P);
+
+    set_entry(guest, KERNEL, 0, (place & ~UINT64_C(4095)) | RW | P);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_access(guest, USER, READ, DATA);
+        assert_int_equal(try_access(guest, KERNEL, WRITE), SHADOW_WRITE_TABLE);
+        write_entry(guest, place, DATA | RW | P);
+    }
+    assert_int_equal(shadow_counts(guest->shadow)->released, 0);
 }
 
 static void test_configurations_that_cannot_work_are_refused(void **state)
@@ -331,6 +351,7 @@ int main(void)
         CASE(test_neighbours_that_were_accessed_before_come_along),
         CASE(test_neighbours_in_a_large_page_come_along_and_nothing_goes_for_them),
         CASE(test_a_table_that_is_written_as_memory_becomes_memory),
+        CASE(test_a_table_that_is_used_between_the_writes_stays_one),
         CASE(test_configurations_that_cannot_work_are_refused),
         CASE(test_the_bookkeeping_is_as_large_as_stated),
         CASE(test_memory_full_of_garbage_is_walked_in_bounded_time),

@@ -1,6 +1,6 @@
-/* The software TLB against a processor without one, which looks at the guest's tables at each access: over random tables
- * and random sequences of what guests do, it allows nothing else, ends by allowing all of it, and leaves the same
- * accessed and dirty flags behind. */
+/* The software TLB against a processor without one, which looks at the guest's tables at each access: over random
+ * tables and random sequences of what guests do, it allows nothing else, ends by allowing all of it, and leaves the
+ * same accessed and dirty flags behind. */
 #include "algorithms/vcpu.h"
 #include "tests/unit/fake_mmu.h"
 
@@ -134,7 +134,8 @@ struct verdict {
 };
 
 /* The processor without a TLB. SET: leaves its flags. */
-static struct verdict walk(struct machine *machine, uint64_t cr3, bool user, uint64_t address, enum access access, bool set)
+static struct verdict walk(struct machine *machine, uint64_t cr3, bool user, uint64_t address, enum access access,
+                           bool set)
 {
     bool nxe = machine->state.efer & EFER_NXE, wp = machine->state.cr0 & CR0_WP;
     uint32_t error = (access == WRITE ? ERROR_W : 0) | (user ? ERROR_U : 0) | (access == FETCH && nxe ? ERROR_I : 0);
@@ -272,7 +273,8 @@ static void access_memory(struct machine *machine, uint64_t address, enum access
                 store(machine, physical, value);
             break;
         }
-        uint32_t error = (page ? ERROR_P : 0) | ERROR_U | (access == WRITE ? ERROR_W : 0) | (access == FETCH ? ERROR_I : 0);
+        uint32_t error =
+            (page ? ERROR_P : 0) | ERROR_U | (access == WRITE ? ERROR_W : 0) | (access == FETCH ? ERROR_I : 0);
         switch (shadow_fault(machine->shadow, &machine->state, address, error, &answer)) {
         case SHADOW_DONE:
             break;
@@ -358,7 +360,8 @@ static void step(struct machine *machine)
         break;
     case 8:
         if (chance(machine, 4))
-            shadow_unmap_memory(machine->shadow, (uint64_t)random_number(machine, 64) << 12, 4096 * random_number(machine, 4));
+            shadow_unmap_memory(machine->shadow, (uint64_t)random_number(machine, 64) << 12,
+                                4096 * random_number(machine, 4));
         break;
     case 9:
         machine->state.user = !machine->state.user;
@@ -412,7 +415,8 @@ static struct machine *create(uint64_t seed, struct shadow_limits limits, unsign
         .unreachable_first = 1, .unreachable_last = 0, .around = around,
     }, &reason);
     assert_non_null(machine->shadow);
-    machine->state = (struct shadow_state) { .cr0 = CR0_PG | CR0_WP | CR0_PE, .cr4 = CR4_PAE, .efer = EFER_LMA | EFER_NXE };
+    machine->state =
+        (struct shadow_state) { .cr0 = CR0_PG | CR0_WP | CR0_PE, .cr4 = CR4_PAE, .efer = EFER_LMA | EFER_NXE };
     for (unsigned frame = 0; frame < TABLES; frame++)
         for (unsigned i = 0; i < INDEXES; i++)
             store(machine, frame << 12 | indexes[i] * 8u, random_entry(machine));

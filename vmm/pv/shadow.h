@@ -1,9 +1,9 @@
-/* The software TLB of PV mode: which pages of a guest's memory are mapped where, so that real page tables allow what the
- * guest's own tables allow and nothing else. Pure: real tables and mappings are made by the caller's operations.
+/* The software TLB of PV mode: which pages of a guest's memory are mapped where, so that real page tables allow what
+ * the guest's own tables allow and nothing else. Pure: real tables and mappings are made by the caller's operations.
  *
- * Each address space of the guest (a CR3) has two roots: what its kernel may do (pages of both kinds, CR0.WP counts) and
- * what its users may do (pages with U/S set in all levels). Both run in ring 3, so that the root is what tells them
- * apart. A root is filled lazily, by shadow_fault, and kept over loads of CR3.
+ * Each address space of the guest (a CR3) has two roots: what its kernel may do (pages of both kinds, CR0.WP counts)
+ * and what its users may do (pages with U/S set in all levels). Both run in ring 3, so that the root is what tells
+ * them apart. A root is filled lazily, by shadow_fault, and kept over loads of CR3.
  *
  * Why a kept root is right: a page of the guest's RAM out of which an entry has been used is *tracked*, which is to say
  * mapped writable nowhere. The guest's write to it faults, is carried out by the caller, and shadow_written drops what
@@ -54,10 +54,10 @@ struct shadow_operations {
     bool (*attach_table)(void *context, unsigned root, unsigned level, uint64_t address, unsigned table);
     /* Takes a table out of its root; all pages of it have been unmapped and all tables below detached. */
     void (*detach_table)(void *context, unsigned level, unsigned table);
-    /* Maps COUNT pages into a root, in their order; the tables are there, and nothing else is mapped there than, perhaps,
-     * the same page with other flags. Returns how many have been mapped. */
+    /* Maps COUNT pages into a root, in their order; the tables are there, and nothing else is mapped there than,
+     * perhaps, the same page with other flags. Returns how many have been mapped. */
     unsigned (*map)(void *context, unsigned root, const struct shadow_mapping *mapping, unsigned count);
-    /* Ends mappings. */
+    /* Ends mappings; some may be pages that map has refused. */
     void (*unmap)(void *context, const unsigned *page, unsigned count);
     /* Whether the 2 MiB of guest RAM at PHYSICAL can be mapped with SHADOW_LARGE. NULL: never. */
     bool (*is_large)(void *context, uint64_t physical);
@@ -89,7 +89,7 @@ struct shadow_configuration {
 
 struct shadow;
 
-/* Memory for the bookkeeping: 3.8 MB for the default limits and 6 bytes for each page of RAM. */
+/* Memory for the bookkeeping: 3.7 MB for the default limits and 6 bytes for each page of RAM. */
 uint64_t shadow_bytes(const struct shadow_configuration *configuration);
 
 /* NULL, with *REASON: the configuration is not possible, or no memory. */

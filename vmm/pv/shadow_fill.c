@@ -58,9 +58,10 @@ static bool is_reachable(const struct shadow *shadow, uint64_t address)
 static bool is_own_page(const struct shadow *shadow, const struct fill *fill)
 {
     for (unsigned i = 0; i < 2; i++) {
-        uint16_t page = shadow_find_page(shadow, fill->root, fill->state->rip + i * INSTRUCTION_REACH);
+        uint16_t number = shadow_find_page(shadow, fill->root, fill->state->rip + i * INSTRUCTION_REACH);
+        const struct shadow_page *page = &shadow->page[number];
 
-        if (page != SHADOW_NONE && !(shadow->page[page].flags & SHADOW_LARGE) && shadow->page[page].frame == fill->frame)
+        if (number != SHADOW_NONE && !(page->flags & SHADOW_LARGE) && page->frame == fill->frame)
             return true;
     }
     return false;
@@ -88,14 +89,12 @@ static uint64_t meaning_at(const struct shadow_walk *walk, unsigned level)
            (walk->physical & ENTRY_ADDRESS & ~((UINT64_C(1) << shadow_shift(level)) - 1));
 }
 
-/* Whether the page is to be mapped large. Where small ones of it are there already it stays with them. */
-static bool wants_large(const struct shadow *shadow, const struct fill *fill)
+/* Whether the page could be mapped large. Where small ones of it are there already it stays with them. */
+static bool could_be_large(const struct shadow *shadow, const struct fill *fill)
 {
-    const struct shadow_block *block;
     uint16_t table = fill->root;
 
-    if (fill->walk.leaf == 0 || !shadow->operations->is_large ||
-        !(block = shadow_whole_block(shadow, fill->walk.physical)) || block->restricted > 0)
+    if (fill->walk.leaf == 0 || !shadow->operations->is_large || !shadow_whole_block(shadow, fill->walk.physical))
         return false;
     for (unsigned level = SHADOW_ROOT; level >= 1; level--) {
         uint16_t child = shadow->table[table].child[shadow_index(fill->address, level)];
@@ -158,8 +157,8 @@ static uint16_t find_table(struct shadow *shadow, const struct fill *fill, unsig
 }
 
 /* Puts a page into the bookkeeping, and what is to be mapped into MAPPING. */
-static void enter_page(struct shadow *shadow, uint16_t page, uint16_t table, unsigned index, uint32_t frame, unsigned flags,
-                       struct shadow_mapping *mapping)
+static void enter_page(struct shadow *shadow, uint16_t page, uint16_t table, unsigned index, uint32_t frame,
+                       unsigned flags, struct shadow_mapping *mapping)
 {
     const struct shadow_table *parent = &shadow->table[table];
 
@@ -234,8 +233,8 @@ static enum shadow_result map_page(struct shadow *shadow, const struct fill *fil
 {
     unsigned index = shadow_index(fill->address, large ? 1 : 0);
     uint32_t frame = large ? shadow_frame_of(shadow, fill->walk.physical & ~(BLOCK_BYTES - 1)) : fill->frame;
-    unsigned flags = flags_for(shadow, frame, fill->paging.user, fill->walk.meaning[fill->walk.leaf], fill->walk.dirty) |
-                     (large ? SHADOW_LARGE : 0);
+    uint64_t meaning = fill->walk.meaning[fill->walk.leaf];
+    unsigned flags = flags_for(shadow, frame, fill->paging.user, meaning, fill->walk.dirty) | (large ? SHADOW_LARGE : 0);
     struct shadow_mapping mapping[SHADOW_MAP_MAX];
     uint16_t page = shadow->table[table].child[index];
 
@@ -301,13 +300,14 @@ static enum shadow_result fill_page(struct shadow *shadow, struct fill *fill)
             return SHADOW_WRITE_CODE;
         shadow_make_data(shadow, fill->frame);
     }
-    bool large = wants_large(shadow, fill);
+    bool large = could_be_large(shadow, fill);
     uint16_t table = find_table(shadow, fill, large ? 1 : 0);
     if (table == SHADOW_NONE)
         return SHADOW_NO_MEMORY;
-    /* The tables on the way may be what is written, or in what was to be mapped large. */
+    /* The tables on the way may be what is written. */
     if (writes && shadow_is_tracked(shadow, fill->frame))
         return SHADOW_WRITE_TABLE;
+    /* No large page with tables, as those on the way may be, or code in it. */
     if (large && shadow_whole_block(shadow, fill->walk.physical)->restricted > 0) {
         large = false;
         table = find_table(shadow, fill, 0);

@@ -56,8 +56,8 @@ static bool is_restricted(const struct shadow *shadow, uint32_t frame)
     return shadow_is_tracked(shadow, frame) || (shadow->frame[frame].flags & (FRAME_CODE | FRAME_OPEN));
 }
 
-/* Drops those small pages of FRAME whose flags, as far as they are in MASK, are FLAGS; with KERNEL only those in roots of
- * guest kernels. */
+/* Drops those small pages of FRAME whose flags, as far as they are in MASK, are FLAGS; with KERNEL only those in roots
+ * of guest kernels. */
 static void drop_pages_with(struct shadow *shadow, uint32_t frame, unsigned mask, unsigned flags, bool kernel)
 {
     uint16_t *list = &shadow->frame[frame].pages, page = *list;

@@ -1,5 +1,5 @@
-/* Lists of numbered things: circular and doubly linked, by 16-bit numbers, with the links in an array beside the things. A
- * list is the number of its first element. */
+/* Lists of numbered things: circular and doubly linked, by 16-bit numbers, with the links in an array beside the
+ * things. A list is the number of its first element. */
 #pragma once
 
 #include <stdint.h>

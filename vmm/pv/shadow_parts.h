@@ -89,8 +89,8 @@ struct shadow {
     struct shadow_counts counts;
 };
 
-/* shadow_pool.c: pages and tables in the trees. Dropping takes a thing out of the bookkeeping at once; shadow_settle then
- * does the same to real mappings, and comes before anything is mapped and before the guest goes on. */
+/* shadow_pool.c: pages and tables in the trees. Dropping takes a thing out of the bookkeeping at once; shadow_settle
+ * then does the same to real mappings, and comes before anything is mapped and before the guest goes on. */
 void shadow_drop_page(struct shadow *shadow, uint16_t page);
 void shadow_drop_table(struct shadow *shadow, uint16_t table); /* not a root */
 void shadow_drop_child(struct shadow *shadow, uint16_t table, unsigned index); /* whatever it is */
@@ -102,8 +102,9 @@ uint16_t shadow_take_page(struct shadow *shadow, bool evict);
 uint16_t shadow_take_table(struct shadow *shadow, unsigned level);
 uint16_t shadow_take_root(struct shadow *shadow);
 void shadow_return_table(struct shadow *shadow, uint16_t table); /* one that was taken in vain */
-/* Puts them into the trees. The frame of a page is a table or code only if it is mapped in a way that allows it. */
-void shadow_insert_page(struct shadow *shadow, uint16_t page, uint16_t table, unsigned index, uint32_t frame, unsigned flags);
+/* Puts them into the trees. The flags of a page must be such that its frame may be what it is, table or code. */
+void shadow_insert_page(struct shadow *shadow, uint16_t page, uint16_t table, unsigned index, uint32_t frame,
+                        unsigned flags);
 void shadow_insert_table(struct shadow *shadow, uint16_t table, uint16_t parent, unsigned index, uint64_t meaning,
                          uint32_t source);
 void shadow_insert_root(struct shadow *shadow, uint16_t root, uint64_t cr3, bool user);

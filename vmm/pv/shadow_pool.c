@@ -158,7 +158,8 @@ void shadow_return_table(struct shadow *shadow, uint16_t table)
     shadow_list_append(&pool_of(shadow, table)->free, shadow->table_order, table);
 }
 
-void shadow_insert_page(struct shadow *shadow, uint16_t page, uint16_t table, unsigned index, uint32_t frame, unsigned flags)
+void shadow_insert_page(struct shadow *shadow, uint16_t page, uint16_t table, unsigned index, uint32_t frame,
+                        unsigned flags)
 {
     struct shadow_table *parent = &shadow->table[table];
 

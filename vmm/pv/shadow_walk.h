@@ -1,6 +1,6 @@
 /* The guest's four-level page tables (SDM 3A 4.5) as the software TLB reads them: each entry once, with its place, so
- * that what is made of it can be found again when it is written. (vmm/guest_walk.h is for accesses that the monitor itself
- * makes; it does not tell which entries took part.) */
+ * that what is made of it can be found again when it is written. (vmm/guest_walk.h is for accesses that the monitor
+ * itself makes; it does not tell which entries took part.) */
 #pragma once
 
 #include "vmm/guest_memory.h"

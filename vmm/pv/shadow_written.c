@@ -9,8 +9,8 @@ static void drop_written(struct shadow *shadow, uint32_t frame, unsigned first, 
 
     for (uint16_t table = *list; table != SHADOW_NONE; table = shadow_list_next(*list, shadow->table_same, table))
         count++;
-    /* Dropping a table's child may take others from the list: those below it. The list is turned as many times as it had
-     * members, so that all that remain have been first. */
+    /* Dropping a table's child may take others from the list: those below it. The list is turned as many times as it
+     * had members, so that all that remain have been first. */
     for (; count > 0 && *list != SHADOW_NONE; count--) {
         uint16_t table = *list;
 
@@ -31,7 +31,8 @@ static void for_each_frame(struct shadow *shadow, uint64_t physical, uint64_t le
     for (unsigned i = 0; i < shadow->memory->count; i++) {
         const struct guest_region *region = &shadow->memory->region[i];
         uint64_t region_last = region->start + (region->length - 1);
-        uint64_t from = physical > region->start ? physical : region->start, to = last < region_last ? last : region_last;
+        uint64_t from = physical > region->start ? physical : region->start;
+        uint64_t to = last < region_last ? last : region_last;
 
         for (; from <= to; from = (from | 4095) + 1) {
             uint64_t page_last = (from | 4095) < to ? from | 4095 : to;
