@@ -410,6 +410,8 @@ static void test_large_pages_are_mapped_small_where_the_caller_says_so(void **st
     set_entry(guest, KERNEL, 1, DATA | PS | RW | P);
     assert_access(guest, KERNEL + 0x123456, WRITE, DATA + 0x123456);
     assert_int_equal(mapping_of(guest, KERNEL + 0x123000)->flags, SHADOW_NO_EXECUTE | SHADOW_WRITE);
+    set_entry(guest, USER, 0, RW | P); /* that takes tables of ours, not one of the guest's: page 0 is none */
+    assert_access(guest, USER, WRITE, 0);
     assert_false(is_mapped(guest, KERNEL, READ));
 }
 
@@ -618,6 +620,8 @@ static void test_a_change_that_nobody_told_of_is_noticed_at_the_next_fill(void *
     assert_access(guest, KERNEL, READ, DATA + 0x1000);
     set_entry(guest, KERNEL, 0, (DATA + 0x3000) | RW | P);
     assert_access(guest, KERNEL, WRITE, DATA + 0x3000);
+    shadow_set_code(guest->shadow, DATA + 0x3000);
+    assert_false(is_mapped(guest, KERNEL, WRITE));
 }
 
 static void test_without_no_execute_a_fetch_is_known_by_its_address(void **state)
