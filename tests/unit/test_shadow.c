@@ -224,10 +224,13 @@ static void test_tables_in_use_are_read_only_and_a_write_drops_what_came_of_it(v
 
     /* A write of part of an entry, and one across two. */
     assert_access(guest, KERNEL + 0x1000, READ, DATA + 0x2000);
+    *word_at(guest, place) &= ~A;
+    *word_at(guest, place + 8) &= ~A;
     shadow_written(guest->shadow, place + 15, 1);
     assert_true(is_mapped(guest, KERNEL, READ));
     assert_false(is_mapped(guest, KERNEL + 0x1000, READ));
     assert_access(guest, KERNEL + 0x1000, READ, DATA + 0x2000);
+    *word_at(guest, place + 8) &= ~A;
     shadow_written(guest->shadow, place + 7, 2);
     assert_false(is_mapped(guest, KERNEL, READ));
     assert_false(is_mapped(guest, KERNEL + 0x1000, READ));

@@ -176,6 +176,52 @@ static void test_neighbours_in_a_large_page_come_along_and_nothing_goes_for_them
     assert_true(is_mapped(guest, KERNEL + 0x3000, READ));
 }
 
+static void test_an_entry_written_for_an_accessed_page_is_mapped_at_once(void **state)
+{
+    struct shadow_fixture *guest = *state;
+    uint64_t place = set_entry(guest, USER, 0, DATA | US | RW | P), kernel = set_entry(guest, KERNEL, 0, DATA | P);
+
+    guest->state.user = true;
+    assert_access(guest, USER, READ, DATA);
+    guest->state.user = false;
+    assert_access(guest, USER, READ, DATA);
+    assert_access(guest, KERNEL, READ, DATA);
+    unsigned faults = (unsigned)shadow_counts(guest->shadow)->faults;
+
+    write_entry(guest, place + 8, DATA | D | A | US | RW | P);  /* the users' root alone */
+    write_entry(guest, place + 16, DATA | A | US | RW | P);     /* the first write must be seen */
+    write_entry(guest, place + 24, DATA | US | RW | P);         /* the first access must be seen */
+    write_entry(guest, place + 32, DATA | D | A | RW | P);      /* no page of users' */
+    write_entry(guest, kernel + 8, DATA | D | A | RW | P);
+    write_entry(guest, kernel + 16, UINT64_C(0xfee00000) | D | A | RW | P);
+    write_entry(guest, kernel + 24, DATA | A | P | UINT64_C(1) << 45);
+    write_entry(guest, kernel + 32, guest->state.cr3 | D | A | RW | P);
+    assert_true(is_mapped(guest, KERNEL + 0x1000, WRITE) && !is_mapped(guest, KERNEL + 0x1000, FETCH));
+    assert_false(is_mapped(guest, KERNEL + 0x2000, READ));
+    assert_false(is_mapped(guest, KERNEL + 0x3000, READ));
+    assert_true(is_mapped(guest, KERNEL + 0x4000, READ) && !is_mapped(guest, KERNEL + 0x4000, WRITE));
+    assert_false(is_mapped(guest, USER + 0x1000, READ));
+    assert_true(is_mapped(guest, USER + 0x4000, WRITE));
+    guest->state.user = true;
+    assert_true(is_mapped(guest, USER + 0x1000, WRITE));
+    assert_true(is_mapped(guest, USER + 0x2000, READ) && !is_mapped(guest, USER + 0x2000, WRITE));
+    assert_false(is_mapped(guest, USER + 0x3000, READ));
+    assert_false(is_mapped(guest, USER + 0x4000, READ));
+    assert_int_equal(shadow_counts(guest->shadow)->faults, faults);
+
+    /* A refused mapping is not believed in; another address space is not touched. */
+    guest->mmu.maps_left = 0;
+    write_entry(guest, place + 8, DATA | A | US | P);
+    assert_false(is_mapped(guest, USER + 0x1000, READ));
+    guest->mmu.maps_left = UINT_MAX;
+    uint64_t first = guest->state.cr3;
+    guest->state.cr3 = new_table(guest);
+    assert_false(is_mapped(guest, USER, READ));
+    write_entry(guest, place + 8, DATA | A | US | P);
+    guest->state.cr3 = first;
+    assert_false(is_mapped(guest, USER + 0x1000, READ));
+}
+
 static void test_a_table_that_is_written_as_memory_becomes_memory(void **state)
 {
     struct shadow_fixture *guest = *state;
@@ -217,7 +263,13 @@ static void test_a_table_that_is_used_between_the_writes_stays_one(void **state)
         assert_int_equal(try_access(guest, KERNEL, WRITE), SHADOW_WRITE_TABLE);
         write_entry(guest, place, DATA | RW | P);
     }
+    /* So it does if each write is for a page that is going to be used. */
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(try_access(guest, KERNEL, WRITE), SHADOW_WRITE_TABLE);
+        write_entry(guest, place + 8 * i, DATA | A | RW | P);
+    }
     assert_int_equal(shadow_counts(guest->shadow)->released, 0);
+    assert_true(is_mapped(guest, USER, READ));
 }
 
 static void test_configurations_that_cannot_work_are_refused(void **state)
@@ -350,6 +402,7 @@ int main(void)
         CASE(test_mappings_that_are_refused_are_not_believed_in),
         CASE(test_neighbours_that_were_accessed_before_come_along),
         CASE(test_neighbours_in_a_large_page_come_along_and_nothing_goes_for_them),
+        CASE(test_an_entry_written_for_an_accessed_page_is_mapped_at_once),
         CASE(test_a_table_that_is_written_as_memory_becomes_memory),
         CASE(test_a_table_that_is_used_between_the_writes_stays_one),
         CASE(test_configurations_that_cannot_work_are_refused),

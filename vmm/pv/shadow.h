@@ -127,7 +127,8 @@ enum shadow_result shadow_fault(struct shadow *shadow, const struct shadow_state
 /* The root to run on: to be asked for after each change of CR3 or CPL, before the guest goes on. False: none. */
 bool shadow_select(struct shadow *shadow, const struct shadow_state *state, unsigned *root);
 
-/* Those bytes of guest memory have been written: what was derived from them goes, code becomes data. */
+/* Those bytes of guest memory have been written, and have their new value: what was derived from the old one goes, code
+ * becomes data. A page table's entry that says that its page has been accessed may be mapped in the same go. */
 void shadow_written(struct shadow *shadow, uint64_t physical, uint64_t length);
 
 /* The page of PHYSICAL can be written until the next shadow_load_cr3, shadow_invalidate… or shadow_flush. What was
@@ -153,6 +154,7 @@ void shadow_unmap_memory(struct shadow *shadow, uint64_t physical, uint64_t leng
 
 struct shadow_counts {
     uint64_t faults, filled, around;          /* shadow_fault; pages mapped for it; and mapped beside those */
+    uint64_t ahead;                           /* pages mapped as soon as their entry was written */
     uint64_t table_writes, released;          /* SHADOW_WRITE_TABLE; tables given up for being written as data */
     uint64_t dropped;                         /* pages, for whatever reason */
     uint64_t evicted_pages, evicted_tables, evicted_roots;

@@ -8,6 +8,9 @@
 #define FLOOD_WRITES       4u
 #define FLOOD_WRITES_AGAIN 128u
 
+/* So many tables of ours are looked at that an entry of the guest's may be wanted in. */
+#define REFILLS_MAX 8u
+
 /* An instruction's bytes reach at most this far. */
 #define INSTRUCTION_REACH 14u
 
@@ -37,11 +40,16 @@ static enum shadow_access access_of(const struct shadow *shadow, const struct sh
     return !shadow->no_execute && is_near(address, state->rip) ? SHADOW_FETCHES : SHADOW_READS;
 }
 
+static uint64_t reserved_bits(const struct shadow *shadow)
+{
+    return shadow->reserved | (shadow->guest_no_execute ? 0 : ENTRY_NO_EXECUTE);
+}
+
 static struct shadow_paging paging_of(const struct shadow *shadow, const struct shadow_state *state)
 {
     return (struct shadow_paging) {
         .root = shadow->cr3,
-        .reserved = shadow->reserved | (shadow->guest_no_execute ? 0 : ENTRY_NO_EXECUTE),
+        .reserved = reserved_bits(shadow),
         .write_protect = shadow->write_protect,
         .no_execute = shadow->guest_no_execute,
         .user = state->user,
@@ -171,24 +179,34 @@ static void enter_page(struct shadow *shadow, uint16_t page, uint16_t table, uns
     };
 }
 
-/* The meaning of entry INDEX of a page table, if it has been accessed: then a processor may have it in its TLB. */
-static bool accessed_meaning(struct shadow *shadow, const struct fill *fill, uint16_t table, unsigned index,
-                             uint64_t *meaning, bool *dirty)
+/* What entry INDEX of a page table stands for, if it has been accessed: then a processor may have it in its TLB. */
+static bool accessed_meaning(struct shadow *shadow, const struct shadow_paging *paging,
+                             const struct shadow_table *table, unsigned index, uint64_t *meaning, bool *dirty)
 {
-    const struct shadow_walk *walk = &fill->walk;
+    const uint64_t *place = NULL;
 
-    if (walk->leaf > 0) {
-        *meaning = (meaning_at(walk, 1) & ~ENTRY_LARGE) + ((uint64_t)index << 12);
-        *dirty = walk->dirty;
-        return true;
-    }
-    const uint64_t *place = guest_memory_at(shadow->memory, walk->table[0] + index * 8, 8);
-    if (!place || shadow->table[table].source == NO_FRAME)
+    if (table->source != NO_FRAME)
+        place = guest_memory_at(shadow->memory, shadow_frame_physical(shadow, table->source) + index * 8, 8);
+    if (!place)
         return false;
     uint64_t entry = __atomic_load_n(place, __ATOMIC_RELAXED);
     *dirty = entry & ENTRY_DIRTY;
-    return (entry & ENTRY_ACCESSED) && shadow_entry_meaning(&fill->paging, entry, 0, walk->meaning[1], meaning) &&
-           (!fill->paging.user || (*meaning & ENTRY_USER));
+    return (entry & ENTRY_ACCESSED) && shadow_entry_meaning(paging, entry, 0, table->meaning, meaning) &&
+           (!paging->user || (*meaning & ENTRY_USER));
+}
+
+/* Puts the page at INDEX of a page table into the bookkeeping and MAPPING, if it may be mapped unasked and nothing has
+ * to go for it. */
+static bool enter_accessed(struct shadow *shadow, const struct shadow_paging *paging, uint16_t table, unsigned index,
+                           uint64_t meaning, bool dirty, struct shadow_mapping *mapping)
+{
+    uint32_t frame = shadow_frame_of(shadow, meaning & ENTRY_ADDRESS);
+    uint16_t page;
+
+    if (frame == NO_FRAME || (page = shadow_take_page(shadow, false)) == SHADOW_NONE)
+        return false;
+    enter_page(shadow, page, table, index, frame, flags_for(shadow, frame, paging->user, meaning, dirty), mapping);
+    return true;
 }
 
 /* Adds neighbours to what is going to be mapped, as long as nothing has to go for them. */
@@ -196,24 +214,49 @@ static unsigned add_neighbours(struct shadow *shadow, const struct fill *fill, u
                                struct shadow_mapping *mapping, unsigned count)
 {
     unsigned first = index & ~(shadow->around - 1);
+    bool large = fill->walk.leaf > 0;
 
     for (unsigned i = first; i < first + shadow->around; i++) {
-        uint64_t meaning;
-        bool dirty;
-        uint32_t frame;
+        uint64_t meaning = (meaning_at(&fill->walk, 1) & ~ENTRY_LARGE) + ((uint64_t)i << 12);
+        bool dirty = fill->walk.dirty;
 
-        if (shadow->table[table].child[i] != SHADOW_NONE ||
-            !accessed_meaning(shadow, fill, table, i, &meaning, &dirty) ||
-            (frame = shadow_frame_of(shadow, meaning & ENTRY_ADDRESS)) == NO_FRAME)
-            continue;
-        uint16_t page = shadow_take_page(shadow, false);
-        if (page == SHADOW_NONE)
-            break;
-        enter_page(shadow, page, table, i, frame, flags_for(shadow, frame, fill->paging.user, meaning, dirty),
-                   &mapping[count++]);
-        shadow->counts.around++;
+        if (shadow->table[table].child[i] == SHADOW_NONE &&
+            (large || accessed_meaning(shadow, &fill->paging, &shadow->table[table], i, &meaning, &dirty)) &&
+            enter_accessed(shadow, &fill->paging, table, i, meaning, dirty, &mapping[count])) {
+            count++;
+            shadow->counts.around++;
+        }
     }
     return count;
+}
+
+/* Entry INDEX of a page table of the guest's has been written, and what came from it has gone. If it says that the page
+ * has been accessed, which guests say beforehand of a page that a fault of theirs has asked for, it is mapped at once
+ * in the current address space: in the users' root if they can reach it, else in the kernel's. */
+void shadow_refill(struct shadow *shadow, uint32_t frame, unsigned index)
+{
+    uint16_t list = shadow->frame[frame].tables, table = list;
+
+    for (unsigned i = 0; i < REFILLS_MAX && table != SHADOW_NONE; i++) {
+        const struct shadow_table *here = &shadow->table[table], *root = &shadow->table[here->root];
+        const struct shadow_paging paging = {
+            .reserved = reserved_bits(shadow), .no_execute = shadow->guest_no_execute, .user = root->user,
+        };
+        struct shadow_mapping mapping;
+        uint64_t meaning;
+        bool dirty;
+
+        if (here->level == 0 && here->child[index] == SHADOW_NONE && root->address == shadow->cr3 &&
+            accessed_meaning(shadow, &paging, here, index, &meaning, &dirty) &&
+            !(meaning & ENTRY_USER) == !root->user &&
+            enter_accessed(shadow, &paging, table, index, meaning, dirty, &mapping)) {
+            if (shadow->operations->map(shadow->context, root->handle, &mapping, 1) == 0)
+                shadow_drop_page(shadow, (uint16_t)mapping.page);
+            shadow->counts.ahead++;
+            shadow->frame[frame].writes = 0; /* it is used */
+        }
+        table = shadow_list_next(list, shadow->table_same, table);
+    }
 }
 
 /* The caller could not map anything: others go, oldest first, and the guest tries again. */
@@ -234,8 +277,10 @@ static enum shadow_result map_page(struct shadow *shadow, const struct fill *fil
     unsigned index = shadow_index(fill->address, large ? 1 : 0);
     uint32_t frame = large ? shadow_frame_of(shadow, fill->walk.physical & ~(BLOCK_BYTES - 1)) : fill->frame;
     uint64_t meaning = fill->walk.meaning[fill->walk.leaf];
-    unsigned flags = flags_for(shadow, frame, fill->paging.user, meaning, fill->walk.dirty) | (large ? SHADOW_LARGE : 0);
+    unsigned flags = flags_for(shadow, frame, fill->paging.user, meaning, fill->walk.dirty);
     struct shadow_mapping mapping[SHADOW_MAP_MAX];
+
+    flags |= large ? SHADOW_LARGE : 0;
     uint16_t page = shadow->table[table].child[index];
 
     if (page != SHADOW_NONE && !(page & CHILD_TABLE) && shadow->page[page].frame == frame) {

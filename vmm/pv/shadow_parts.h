@@ -127,6 +127,9 @@ void shadow_make_data(struct shadow *shadow, uint32_t frame);
 void shadow_drop_derived(struct shadow *shadow, uint32_t frame);
 void shadow_drop_mappings(struct shadow *shadow, uint32_t frame); /* large ones as well */
 
+/* shadow_fill.c */
+void shadow_refill(struct shadow *shadow, uint32_t frame, unsigned index);
+
 /* shadow.c */
 void shadow_notice(struct shadow *shadow, const struct shadow_state *state); /* what has changed since the last call */
 uint16_t shadow_find_root(struct shadow *shadow, uint64_t cr3, bool user);

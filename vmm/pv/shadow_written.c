@@ -51,8 +51,14 @@ static void frame_written(struct shadow *shadow, uint32_t frame, unsigned first,
 
 void shadow_written(struct shadow *shadow, uint64_t physical, uint64_t length)
 {
+    uint32_t frame = shadow_frame_of(shadow, physical);
+
     for_each_frame(shadow, physical, length, frame_written);
     shadow_settle(shadow);
+    if (length > 0 && length <= 8 - physical % 8 && frame != NO_FRAME && shadow_is_tracked(shadow, frame)) {
+        shadow_refill(shadow, frame, physical % 4096 / 8);
+        shadow_settle(shadow);
+    }
 }
 
 static void unmap_frame(struct shadow *shadow, uint32_t frame, unsigned first, unsigned last)
