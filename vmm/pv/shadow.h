@@ -141,13 +141,14 @@ void shadow_set_code(struct shadow *shadow, uint64_t physical);
 void shadow_release_code(struct shadow *shadow, uint64_t physical);
 bool shadow_is_code(const struct shadow *shadow, uint64_t physical);
 
-/* MOV to CR3, whatever the value: call shadow_select for the root. */
+/* MOV to CR3, whatever the value, and all else that flushes a processor's TLB (CR4.PGE, INVPCID): what is not stale
+ * stays. Call shadow_select for the root. */
 void shadow_load_cr3(struct shadow *shadow);
 /* INVLPG, with the CR3 of the time. */
 void shadow_invalidate_page(struct shadow *shadow, uint64_t cr3, uint64_t address);
 /* All of LENGTH bytes at linear ADDRESS. */
 void shadow_invalidate_range(struct shadow *shadow, uint64_t cr3, uint64_t address, uint64_t length);
-/* Everything, in all address spaces. */
+/* Everything, in all address spaces, stale or not: more than any instruction of the guest asks for. */
 void shadow_flush(struct shadow *shadow);
 /* No mapping of that guest memory remains; a later access maps it again. */
 void shadow_unmap_memory(struct shadow *shadow, uint64_t physical, uint64_t length);
