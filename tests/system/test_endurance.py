@@ -88,15 +88,6 @@ def test_a_flood_of_log_lines_leaves_a_console_usable(tmp_path):
         machine.expect("chatter v")
 
 
-def test_a_flood_of_log_lines_leaves_others_their_lines(tmp_path):
-    config = vm("flood", "log flood") + vm("quiet", "heartbeat")  # the one that is looked at first floods
-    members = servers() | compile_config(config, tmp_path) | {"vmmserver": ROOT / "build/testmonitor.elf"}
-    with Machine.boot(pack_iso(members, tmp_path), "qemu") as machine:
-        machine.expect(r"\[vmm0\] \d+ bytes of log lost here")
-        for beat in range(2, 12, 3):
-            machine.expect(rf"\[vmm1\] heart {beat}\r\n")
-
-
 def test_memory_that_a_guest_gives_back_is_another_ones_at_once(tmp_path):
     giver = vm("giver", "", kernel=str(ROOT / "build/guests/balloon.elf"), memory="64 MiB")
     with Machine.boot(make_iso(spare("taker", memory="64 MiB") + giver.replace("[[vm]]", "[[vm]]\nautostart = false"),

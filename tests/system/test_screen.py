@@ -1,11 +1,12 @@
 """The machine's own console: a VGA screen and a PS/2 keyboard beside the serial line."""
 import re
-import socket
+import time
 
 from machine import Machine, connect, make_iso
 from test_lifecycle import vm
 from test_shell import beating, next_beat, open_shell, run, wait_for_start
 
+DRAWING_SECONDS = 60
 COLUMNS, ROWS, WHITE_ON_BLUE = 80, 25, 0x1F
 NAMES = {" ": "spc", "\r": "ret", "-": "minus", "]": "bracket_right", ".": "dot"}
 
@@ -44,6 +45,13 @@ class Screen:
         text = characters.decode("latin-1")
         return [text[start:start + COLUMNS].rstrip() for start in range(0, len(text), COLUMNS)]
 
+    def wait_for(self, shown):
+        """The rows as soon as SHOWN (a function of them) holds: the screen is drawn after the serial line has its bytes."""
+        deadline = time.monotonic() + DRAWING_SECONDS
+        while not shown(rows := self.rows()):
+            assert time.monotonic() < deadline, rows
+        return rows
+
     def close(self):
         self._connection.close()
 
@@ -70,7 +78,7 @@ def test_the_screen_shows_what_the_serial_line_does(tmp_path):
         machine.expect("no VM is running")
         run(machine, "help", r"VM is a name or a number[^\n]*\n")
         machine.expect("beaml4> ")
-        shown = screen.rows()
+        shown = screen.wait_for(lambda rows: [row for row in rows if row][-1:] == ["beaml4>"])
         logged = expected_rows(machine.transcript)
         last = max(i for i, row in enumerate(shown) if row)
         assert shown[last] == "beaml4>"
@@ -111,5 +119,5 @@ def test_a_screenserver_that_is_killed_comes_back_and_goes_on(tmp_path):
         screen.type("ps\r")
         machine.expect(r" - screenserver +running .* 3 ")
         machine.expect("beaml4> ")
-        assert any(row.startswith(" - screenserver") for row in screen.rows())
+        screen.wait_for(lambda rows: any(row.startswith(" - screenserver") for row in rows))
         screen.close()
