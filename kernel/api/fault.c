@@ -5,6 +5,7 @@
 #include <arch/x86_64/console.h>
 #include <core/lookup.h>
 #include <core/scheduler.h>
+#include <object/foreign.h>
 
 #define REGISTER(name) (offsetof(struct context, name) / sizeof(uint64_t))
 
@@ -74,6 +75,8 @@ unsigned fault_set_message(const struct tcb *sender, struct tcb *receiver, uint6
         set_registers(sender, receiver, buffer, user_exception_registers, sizeof user_exception_registers);
         tcb_set_mr(receiver, buffer, seL4_UserException_Number, fault->address);
         return tcb_set_mr(receiver, buffer, seL4_UserException_Code, fault->code);
+    case BEAML4_Fault_Foreign:
+        return foreign_set_message(sender, receiver, buffer);
     default:
         tcb_set_mr(receiver, buffer, seL4_VMFault_IP, sender->context.fault_ip);
         tcb_set_mr(receiver, buffer, seL4_VMFault_Addr, fault->address);
@@ -118,6 +121,8 @@ bool fault_take_answer(struct tcb *thread, struct tcb *handler)
     case seL4_Fault_UserException:
         take_registers(thread, handler, length, user_exception_registers, sizeof user_exception_registers);
         return seL4_MessageInfo_get_label(info) == 0;
+    case BEAML4_Fault_Foreign:
+        return seL4_MessageInfo_get_label(info) == 0 && foreign_take_answer(thread, handler, length);
     default:
         return true;
     }
@@ -135,6 +140,10 @@ static void log_fault(const struct tcb *thread, const struct fault *fault)
         break;
     case seL4_Fault_UserException:
         kernel_log("  exception %lu, error code 0x%lx", fault->address, fault->code);
+        break;
+    case BEAML4_Fault_Foreign:
+        kernel_log("  foreign, of kind %u: exception %u, error code 0x%lx, address 0x%lx", fault->foreign_kind,
+                   fault->foreign_vector, fault->code, fault->address);
         break;
     default:
         kernel_log("  page fault on %s at 0x%lx, error code 0x%lx", fault->instruction ? "a fetch" : "data",

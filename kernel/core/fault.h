@@ -11,7 +11,8 @@ struct lookup_failure {
 };
 
 struct fault {
-    uint8_t type; /* seL4_Fault_tag_t; 0: none */
+    uint8_t type; /* seL4_Fault_tag_t, or BEAML4_Fault_Foreign; 0: none */
+    uint8_t foreign_kind, foreign_vector;
     bool in_receive_phase; /* capability fault */
     bool instruction;      /* VM fault: on an instruction fetch */
     uint64_t address;      /* capability pointer; virtual address; number of a system call or exception */

@@ -27,6 +27,21 @@ uint64_t *paging_entry(uint64_t root, uint64_t address, unsigned level, uint64_t
     }
 }
 
+bool paging_is_open(uint64_t root, uint64_t address)
+{
+    const uint64_t *table = physical_to_kernel(root);
+
+    return address_is_canonical(address) && (table[KERNEL_WINDOW_SLOT] & ENTRY_HIGH_HALF_OPEN)
+        && (address >> paging_shift(LEVEL_PML4) & (PAGING_ENTRIES - 1)) != KERNEL_WINDOW_SLOT;
+}
+
+void paging_open(uint64_t root)
+{
+    uint64_t *table = physical_to_kernel(root);
+
+    table[KERNEL_WINDOW_SLOT] |= ENTRY_HIGH_HALF_OPEN;
+}
+
 void paging_invalidate_page(struct cpu *cpu, uint64_t root, uint64_t address)
 {
     if (cpu->loaded_cr3 == root)
@@ -103,7 +118,7 @@ static void map(struct invocation *call)
         fail_capability(call, 1);
         return;
     }
-    if (address > USER_LAST) {
+    if (address > USER_LAST && !paging_is_open(cap_physical(root), address)) {
         fail_argument(call, 0);
         return;
     }

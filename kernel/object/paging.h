@@ -18,7 +18,11 @@ enum paging_level { LEVEL_PAGE_TABLE, LEVEL_PAGE_DIRECTORY, LEVEL_PDPT, LEVEL_PM
 #define ENTRY_NO_EXECUTE (1ul << 63)
 #define ENTRY_ADDRESS    0x000ffffffffff000ul
 
-/* The last address of the lower half, where all user mappings lie. The kernel's slot is in the upper half. */
+/* In the kernel's own entry of a PML4, where the processor ignores it: user mappings may lie in the upper half, too. */
+#define ENTRY_HIGH_HALF_OPEN (1ul << 9)
+
+/* The last address of the lower half, where user mappings lie unless more is opened. The kernel's slot is in the
+ * upper half. */
 #define USER_LAST 0x00007ffffffffffful
 
 /* log2 of the bytes that an entry in a table of that level covers. */
@@ -43,6 +47,11 @@ static inline uint64_t paging_page_address(uint64_t entry, unsigned level)
     return entry & ENTRY_ADDRESS & -(1ul << paging_shift(level));
 }
 
+/* Whether ADDRESS is one of the upper half at which the address space ROOT may have user mappings: nothing in this half is, before
+ * it has been opened. What is mapped lies within one entry of the PML4. */
+bool paging_is_open(uint64_t root, uint64_t address);
+void paging_open(uint64_t root);
+
 /* Processors forget a translation, or all of those, of the address space ROOT. */
 void paging_invalidate_page(struct cpu *cpu, uint64_t root, uint64_t address);
 void paging_invalidate_all(struct cpu *cpu, uint64_t root);
@@ -60,6 +69,9 @@ void frame_invoke(struct invocation *call);
 void frame_finalise(struct cpu *cpu, struct cap cap);
 /* Bits of an entry that maps a page of that level as a user wants it: ATTRIBUTES are seL4_X86_VMAttributes. */
 uint64_t frame_entry(uint64_t physical, unsigned level, unsigned rights, uint64_t attributes);
+
+/* Invocations of CAP_PML4, all of them beyond upstream's. */
+void vspace_root_invoke(struct invocation *call);
 
 /* What an ASID stands for. */
 enum asid_use { ASID_FREE, ASID_VSPACE, ASID_EPT };

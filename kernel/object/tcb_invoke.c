@@ -3,6 +3,7 @@
 #include <core/scheduler.h>
 #include <object/derive.h>
 #include <object/finalise.h>
+#include <object/foreign.h>
 #include <object/tcb_registers.h>
 #include <object/vcpu.h>
 #include <object/vspace.h>
@@ -232,13 +233,15 @@ static void set_affinity(struct invocation *call, struct tcb *thread)
         schedule_required(call->cpu);
 }
 
+#define TCB_FLAGS ((uint64_t)seL4_TCBFlag_MASK | BEAML4_TCBFlag_Foreign)
+
 static void set_flags(struct invocation *call, struct tcb *thread)
 {
     if (call->length < 2) {
         fail(call, seL4_TruncatedMessage);
         return;
     }
-    thread->flags = (thread->flags & ~argument(call, 0)) | (argument(call, 1) & seL4_TCBFlag_MASK);
+    thread->flags = (thread->flags & ~argument(call, 0)) | (argument(call, 1) & TCB_FLAGS);
     if (thread->flags & seL4_TCBFlag_fpuDisabled)
         fpu_flush(&call->cpu->arch, &thread->fpu);
     result(call, thread->flags);
@@ -296,6 +299,9 @@ void tcb_invoke(struct invocation *call)
         break;
     case TCBSetFlags:
         set_flags(call, thread);
+        break;
+    case BEAML4_TCBStop:
+        foreign_stop(call, thread);
         break;
     case TCBSetEPTRoot:
         vcpu_set_ept_root(call);

@@ -176,7 +176,10 @@ void vspace_invoke(struct invocation *call)
     case CAP_IO_PAGE_TABLE:
         io_page_table_invoke(call);
         break;
-    default: /* a PML4 and an I/O space have no invocations */
+    case CAP_PML4:
+        vspace_root_invoke(call);
+        break;
+    default: /* an I/O space has no invocations */
         fail(call, seL4_IllegalOperation);
         break;
     }

@@ -50,7 +50,8 @@ static void write_own(struct writer *writer, const struct boot *boot)
     seL4_BootInfo_beaml4_t record = {
         .header = { .id = SEL4_BOOTINFO_HEADER_BEAML4, .len = sizeof record },
         .version = SEL4_BEAML4_VERSION,
-        .features = vcpu_available() ? virtualization()->feature | SEL4_BEAML4_VMENTER_REGISTERS : 0,
+        .features = (vcpu_available() ? virtualization()->feature | SEL4_BEAML4_VMENTER_REGISTERS : 0)
+            | SEL4_BEAML4_FOREIGN | SEL4_BEAML4_HIGH_HALF | SEL4_BEAML4_SHADOW,
         .tsc_hz = boot->clock.tsc_hz,
     };
     const char *reason = vcpu_available() ? "" : vcpu_unavailable_reason();

@@ -7,6 +7,7 @@
 #include <arch/x86_64/stacks.h>
 #include <arch/x86_64/x86.h>
 #include <core/scheduler.h>
+#include <object/foreign.h>
 #include <object/irq.h>
 
 enum exception {
@@ -19,6 +20,12 @@ enum exception {
 };
 
 #define FSR_INSTRUCTION_FETCH (1u << 4) /* page fault error code, SDM 3A 4.7 */
+
+/* Error code that names a gate (SDM 3A 6.13). */
+#define ERROR_IDT         2u
+#define ERROR_INDEX_SHIFT 3
+
+#define DR6_AT_RESET 0xffff0ff0 /* SDM 3A 17.2.3 */
 
 #define SYSCALL_INSTRUCTION_SIZE 2
 #define INT_INSTRUCTION_SIZE     2
@@ -47,6 +54,26 @@ static void take_fault(struct cpu *cpu, struct context *context, unsigned vector
     fault_report(cpu, cpu->current, &fault);
 }
 
+/* INT to a vector that others may use for system calls of their own is for a foreign thread as any other. */
+static void take_foreign_fault(struct cpu *cpu, struct context *context, unsigned vector)
+{
+    uint64_t error = context->error, address = 0;
+
+    if (vector == EXCEPTION_PAGE_FAULT) {
+        foreign_report(cpu, BEAML4_FOREIGN_PAGE_FAULT, vector, error, read_cr2());
+        return;
+    }
+    if (vector == EXCEPTION_DEBUG) {
+        address = read_dr6();
+        write_dr6(DR6_AT_RESET);
+    } else if (vector >= VECTOR_TRAP_FIRST) {
+        context->fault_ip -= INT_INSTRUCTION_SIZE;
+        error = vector << ERROR_INDEX_SHIFT | ERROR_IDT;
+        vector = EXCEPTION_GENERAL_PROTECTION;
+    }
+    foreign_report(cpu, BEAML4_FOREIGN_EXCEPTION, vector, error, address);
+}
+
 void trap_interrupt(struct cpu *cpu, unsigned vector)
 {
     if (vector == VECTOR_SPURIOUS)
@@ -72,6 +99,8 @@ void trap_from_user(struct context *context)
     context->fault_ip = context->rip;
     if (is_interrupt(vector))
         trap_interrupt(cpu, vector);
+    else if (thread_is_foreign(cpu->current))
+        take_foreign_fault(cpu, context, vector);
     else
         take_fault(cpu, context, vector);
     schedule_and_leave(cpu);
@@ -84,7 +113,10 @@ void trap_syscall(uint64_t destination, uint64_t info, uint64_t number)
 
     segments_save(&cpu->arch, context);
     context->fault_ip = context->rip - SYSCALL_INSTRUCTION_SIZE;
-    syscall_handle(cpu, destination, info, (int64_t)number);
+    if (thread_is_foreign(cpu->current))
+        foreign_report(cpu, BEAML4_FOREIGN_SYSCALL, 0, 0, 0);
+    else
+        syscall_handle(cpu, destination, info, (int64_t)number);
     schedule_and_leave(cpu);
 }
 

@@ -42,6 +42,18 @@
 #define EFER_NXE (1ul << 11)
 #define EFER_SVME (1ul << 12)
 
+static inline uint64_t read_dr6(void)
+{
+    uint64_t value;
+    __asm__ volatile("movq %%dr6, %0" : "=r"(value));
+    return value;
+}
+
+static inline void write_dr6(uint64_t value)
+{
+    __asm__ volatile("movq %0, %%dr6" : : "r"(value));
+}
+
 struct cpuid_result {
     uint32_t eax, ebx, ecx, edx;
 };
