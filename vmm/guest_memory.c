@@ -87,6 +87,8 @@ bool guest_memory_write(const struct guest_memory *memory, uint64_t address, con
     if (!is_memory(memory, address, length))
         return false;
     copy(memory, address, NULL, bytes, length);
+    if (memory->written)
+        memory->written(memory->context, address, length);
     return true;
 }
 

@@ -20,6 +20,9 @@ struct guest_memory {
     struct guest_region region[GUEST_MEMORY_REGIONS];
     unsigned hole_count;
     uint64_t hole[GUEST_MEMORY_HOLES]; /* pages of GUEST_PAGE_BYTES that the guest has given back */
+    /* NULL, or hears of what guest_memory_write has written: whoever keeps what has been derived from guest memory. */
+    void (*written)(void *context, uint64_t address, uint64_t length);
+    void *context;
 };
 
 /* Where LENGTH bytes at guest physical ADDRESS lie, or NULL where not all of them are RAM in one region. */

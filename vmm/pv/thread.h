@@ -1,0 +1,55 @@
+/* The thread that is the guest's CPU in PV mode, as its monitor sees it: it runs until it stops, and then says why and
+ * with which registers. Makes system calls; this header does not, so that a test can play the thread.
+ *
+ * The thread is "foreign" (sel4/beaml4.h): whatever it does that the processor does not simply carry out stops it, and
+ * arrives in one message at an endpoint that the monitor receives from, together with the monitor's notifications. The
+ * answer to that message lets it go on. It has no capability but the one that its faults go to, and cannot use that.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* In the order of enum vcpu_register: the general registers, rip, rflags; then the bases of FS and GS. */
+enum { PV_THREAD_RIP = 16, PV_THREAD_RFLAGS, PV_THREAD_FS_BASE, PV_THREAD_GS_BASE, PV_THREAD_REGISTERS };
+
+enum pv_stop_kind {
+    PV_STOP_SYSCALL,    /* rip is at the instruction; rcx and r11 are lost */
+    PV_STOP_EXCEPTION,  /* VECTOR with ERROR; ADDRESS is DR6 for #DB */
+    PV_STOP_PAGE_FAULT, /* at ADDRESS with ERROR */
+    PV_STOP_ASKED,      /* for a notification */
+    PV_STOP_STRANGE,    /* the kernel has sent what it does not send */
+};
+
+struct pv_stop {
+    enum pv_stop_kind kind;
+    uint8_t vector;
+    uint32_t error;
+    uint64_t address;
+    bool notified;         /* the monitor has been notified in the meantime */
+    uint64_t notification; /* with this badge */
+};
+
+struct pv_thread {
+    uint64_t tcb, endpoint; /* capabilities */
+    uint64_t replies, stops; /* how often it was let go on, and stopped for a notification */
+};
+
+/* An unused foreign TCB gets ready to run at PRIORITY. FAULTS is its CNode's pointer to ENDPOINT, ROOT an empty address
+ * space. NULL, or why not. */
+struct pv_thread_parts {
+    uint64_t tcb, endpoint;   /* to receive from */
+    uint64_t cnode, cnode_guard, fault_pointer;
+    uint64_t root;            /* a PML4 */
+    uint64_t authority;       /* a TCB that may set that priority */
+    unsigned priority;
+    const char *name;
+};
+const char *pv_thread_init(struct pv_thread *thread, const struct pv_thread_parts *parts);
+
+/* Runs it with REGISTERS in the address space ROOT (0: as before) until it stops; REGISTERS are then those it has. */
+void pv_thread_run(struct pv_thread *thread, uint64_t registers[PV_THREAD_REGISTERS], uint64_t root,
+                   struct pv_stop *stop);
+
+/* Whether using the FPU is an exception (7). */
+void pv_thread_forbid_fpu(struct pv_thread *thread, bool forbidden);
