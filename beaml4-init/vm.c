@@ -21,7 +21,7 @@ struct vm_start {
     unsigned index;
     uint64_t created_tsc;  /* when its making has begun */
     uint64_t file_address; /* where the next file can be mapped */
-    uint32_t mode; /* enum vm_mode: how it will run */
+    enum vm_mode mode; /* how it will run */
 };
 
 /* A reason with details in it. */
@@ -37,28 +37,34 @@ static const char *because(struct vm *vm, const char *format, ...)
     return vm->reason;
 }
 
+/* What PV mode cannot do without. Mappings in the upper half are needed by some guests only. */
+#define PV_FEATURES (SEL4_BEAML4_FOREIGN | SEL4_BEAML4_SHADOW)
+
 static const char *check_mode(struct vm_start *s)
 {
     const struct machine *machine = &s->init->machine;
 
     bool has_vtx = machine->features & SEL4_BEAML4_VTX, has_svm = machine->features & SEL4_BEAML4_SVM;
+    bool has_pv = (machine->features & PV_FEATURES) == PV_FEATURES;
     const char *reason = has_vtx                  ? "it has VT-x instead"
                          : has_svm                ? "it has AMD-V instead"
                          : machine->vtx_reason[0] ? machine->vtx_reason
                                                   : "the kernel says no more";
 
-    s->mode = s->vm->config->mode;
+    s->mode = (enum vm_mode)s->vm->config->mode;
     if (s->mode == VM_MODE_AUTO)
-        s->mode = has_vtx ? VM_MODE_VTX : has_svm ? VM_MODE_SVM : VM_MODE_AUTO;
+        s->mode = has_vtx ? VM_MODE_VTX : has_svm ? VM_MODE_SVM : has_pv ? VM_MODE_PV : VM_MODE_AUTO;
     switch (s->mode) {
     case VM_MODE_AUTO:
-        return because(s->vm, "it needs VT-x or AMD-V, which this CPU does not offer (%s)", reason);
+        return because(s->vm, "it needs VT-x or AMD-V, which this CPU does not offer (%s), or another kernel for PV mode",
+                       reason);
     case VM_MODE_VTX:
         return has_vtx ? NULL : because(s->vm, "it needs VT-x, which this CPU does not offer (%s)", reason);
     case VM_MODE_SVM:
         return has_svm ? NULL : because(s->vm, "it needs AMD-V, which this CPU does not offer (%s)", reason);
     default:
-        return "its mode \"pv\" is not implemented; use \"auto\", \"vtx\" or \"svm\"";
+        return has_pv ? NULL : "its mode \"pv\" needs what this kernel does not have; boot it with the kernel that "
+                               "beaml4 builds, without SEL4_KERNEL";
     }
 }
 
@@ -92,7 +98,7 @@ static const char *find_member(struct vm_start *s, const char *what, const char 
 static const char *check_memory(struct vm_start *s)
 {
     uint64_t memory = s->vm->config->memory_bytes;
-    uint64_t others = vm_objects_bytes(s->vm->config) + virtio_bytes(s->init, s->vm->config);
+    uint64_t others = vm_objects_bytes(s->vm->config, s->mode) + virtio_bytes(s->init, s->vm->config);
     uint64_t free = resources_totals(&s->init->resources).bytes;
 
     if (memory + others <= free)
@@ -178,6 +184,23 @@ static const char *give_ept_root(struct vm_start *s)
     return process_give(monitor, SLOT_VM_EPT_ROOT, root, seL4_AllRights, 0);
 }
 
+/* Identifiers of the VM's own, so that it cannot use up everybody's. */
+static const char *give_asid_pool(struct vm_start *s)
+{
+    struct process *monitor = &s->vm->monitor;
+    const struct untyped *untyped;
+    const char *problem;
+    seL4_CPtr slot;
+
+    if ((problem = pool_take_untyped(&monitor->pool, seL4_ASIDPoolBits, &untyped)) ||
+        (problem = pool_take_slot(&monitor->pool, &slot)))
+        return problem;
+    if (seL4_X86_ASIDControl_MakePool(seL4_CapASIDControl, untyped->slot, INIT_CNODE, slot, INIT_DEPTH) != seL4_NoError)
+        return because(s->vm, "the kernel has no identifiers left for its address spaces; PV mode takes %u machines at a "
+                       "time", (1u << seL4_NumASIDPoolsBits) - 1);
+    return process_give(monitor, SLOT_VM_ASID_POOL, slot, seL4_AllRights, 0);
+}
+
 static const char *give_channels(struct vm_start *s)
 {
     const seL4_CapRights_t may_call = seL4_CapRights_new(1, 0, 0, 1);
@@ -217,7 +240,7 @@ static const char *make_monitor(struct vm_start *s, const struct archive_member 
 
     snprintf(name, sizeof name, "vmm%u", s->index);
     problem = process_create(monitor, &s->init->resources, name, program, MONITOR_CNODE_BITS,
-                             vm_heap_bytes(s->vm->config));
+                             vm_heap_bytes(s->vm->config, s->mode));
     if (problem)
         return because(s->vm, "its monitor (" MONITOR_PROGRAM "): %s", problem);
     return process_give_itself(monitor);
@@ -240,7 +263,8 @@ static const char *start(struct vm_start *s)
 
     if ((problem = make_monitor(s, &program)) || (problem = vm_choose_cpu(s->init, s->vm, monitor->tcb)) ||
         (problem = give_ram(s)) ||
-        (problem = give_memory(s, vm_objects_bytes(config), seL4_PageBits)) || (problem = give_ept_root(s)) ||
+        (problem = give_memory(s, vm_objects_bytes(config, s->mode), seL4_PageBits)) ||
+        (problem = s->mode == VM_MODE_PV ? give_asid_pool(s) : give_ept_root(s)) ||
         (problem = map_file(s, "kernel", &kernel, &monitor->startup.vm.kernel)) ||
         (config->initrd[0] && (problem = map_file(s, "initrd", &initrd, &monitor->startup.vm.initrd))) ||
         (problem = give_channels(s)) || (problem = statistics_open(s->init, s->vm)) || (problem = virtio_start(s->init, s->index)) ||
@@ -250,7 +274,10 @@ static const char *start(struct vm_start *s)
         (problem = process_give(monitor, SLOT_VM_RTC_PORTS, s->init->machine.rtc_ports, seL4_AllRights, 0)))
         return problem;
     fill_startup(s);
-    return process_start(monitor, s->init->endpoint, HV_BADGE(BADGE_FAULT_MONITOR, s->index), config->priority);
+    /* In PV mode the guest itself is a thread with the priority of the configuration, and its monitor, which serves
+     * it and hears of interrupts, is above. */
+    return process_start(monitor, s->init->endpoint, HV_BADGE(BADGE_FAULT_MONITOR, s->index),
+                         config->priority + (s->mode == VM_MODE_PV));
 }
 
 /* What can be done about it, where init knows. */
@@ -260,7 +287,7 @@ static const char *advice(const struct vm_start *s)
 
     switch (s->vm->config->mode) {
     case VM_MODE_AUTO:
-        return features & (SEL4_BEAML4_VTX | SEL4_BEAML4_SVM)
+        return features & (SEL4_BEAML4_VTX | SEL4_BEAML4_SVM) || (features & PV_FEATURES) == PV_FEATURES
                    ? ""
                    : ". Use ./simulate.sh --machine bochs, or a computer with VT-x or AMD-V";
     case VM_MODE_VTX:

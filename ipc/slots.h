@@ -47,8 +47,9 @@ enum service_slot {
     SLOT_SCREEN_KEYBOARD_IRQ,          /* IRQ handler of the keyboard, bound to SLOT_NOTIFICATION */
 
     /* vmmserver */
-    SLOT_VM_EPT_ROOT = SLOT_ROLE,      /* second-level translation root, already assigned to an ASID pool */
+    SLOT_VM_EPT_ROOT = SLOT_ROLE,      /* second-level translation root, already assigned to an ASID pool; not in PV mode */
     SLOT_VM_RTC_PORTS,                 /* I/O ports 0x70..0x71, only where the configuration passes them through */
+    SLOT_VM_ASID_POOL,                 /* for the guest's address spaces, in PV mode */
     SLOT_VM_VIRTIO_CALL = 32,          /* + device: endpoint of its virtioserver (ipc/virtio.h); may grant */
     SLOT_VM_VIRTIO_NOTIFY = 48,        /* + device: tells its virtioserver that the guest has filled queues */
     SLOT_VM_UNTYPED = 64,              /* + n: the VM's memory; how many and how large is in struct startup */

@@ -76,6 +76,13 @@ bool objects_make(struct objects *objects, seL4_Word type, unsigned size_bits, s
     return true;
 }
 
+bool objects_make_in(struct objects *objects, seL4_Word type, unsigned size_bits, seL4_CPtr slot)
+{
+    unsigned i;
+
+    return find_smallest(objects, UINT64_C(1) << size_bits, &i) && retype(objects, i, type, size_bits, 1, slot);
+}
+
 /* Hangs another CNode into the root, as large as what is expected asks for. */
 static bool add_cnode(struct objects *objects)
 {

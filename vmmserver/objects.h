@@ -34,6 +34,9 @@ void objects_init(struct objects *objects, const struct startup *startup);
 /* One object of TYPE with 2^SIZE_BITS bytes. */
 bool objects_make(struct objects *objects, seL4_Word type, unsigned size_bits, seL4_CPtr *object);
 
+/* The same in an empty slot that objects_take_slots has given. */
+bool objects_make_in(struct objects *objects, seL4_Word type, unsigned size_bits, seL4_CPtr slot);
+
 /* So many slots are going to be taken in runs. Where the CNode that init made has too few, others hang beside it. */
 void objects_expect(struct objects *objects, uint64_t slots);
 

@@ -120,8 +120,12 @@ static const char *fail(struct ram *ram, const char *what, uint64_t address, con
 
 static const char *map_frame(struct ram *ram, unsigned level, uint64_t address, seL4_CPtr frame, seL4_CPtr copy)
 {
-    enum pagetable_error error = pagetable_map(&ram->guest, level, address, frame, seL4_X86_EPT_WriteBack);
+    enum pagetable_error error = PAGETABLE_OK;
 
+    if (ram->has_second_level)
+        error = pagetable_map(&ram->guest, level, address, frame, seL4_X86_EPT_WriteBack);
+    else
+        ram->frame[ram->frame_count++] = frame;
     if (error != PAGETABLE_OK)
         return fail(ram, "mapped in the guest", address, pagetable_error_text(error));
     if (!objects_copy(frame, copy))
@@ -158,12 +162,15 @@ static const char *make_region(struct ram *ram, uint64_t start, uint64_t bytes, 
 const char *ram_make(struct ram *ram, struct objects *objects, uint64_t bytes, enum vm_pages pages,
                      struct guest_memory *memory)
 {
-    unsigned level = pages == VM_PAGES_SMALL ? 0 : 1;
+    unsigned level = ram->has_second_level && pages == VM_PAGES_SMALL ? 0 : 1;
     uint64_t low = bytes < GUEST_LOW_RAM_BYTES ? bytes : GUEST_LOW_RAM_BYTES, high = bytes - low;
     const char *problem;
 
     ram->objects = objects;
-    if (pagetable_init(&ram->guest, &pagetable_ept, NULL, &guest_operations, ram) != PAGETABLE_OK ||
+    if (!ram->has_second_level && !(ram->frame = calloc(bytes >> seL4_LargePageBits, sizeof ram->frame[0])))
+        return "no memory to keep account of guest memory";
+    if ((ram->has_second_level &&
+         pagetable_init(&ram->guest, &pagetable_ept, NULL, &guest_operations, ram) != PAGETABLE_OK) ||
         pagetable_init(&ram->host, &pagetable_x86_64, NULL, &host_operations, ram) != PAGETABLE_OK)
         return "no memory to keep account of guest memory";
     objects_expect(objects, 2 * (bytes >> (level == 0 ? seL4_PageBits : seL4_LargePageBits)));

@@ -15,8 +15,8 @@ static void test_memory_beside_the_guest_stays_small_with_large_pages(void **sta
     struct vm_config vm = { .memory_bytes = 128 * MIB, .pages = VM_PAGES_LARGE };
 
     (void)state;
-    assert_true(vm_objects_bytes(&vm) <= 512 * 1024);
-    assert_true(vm_objects_bytes(&vm) + vm_heap_bytes(&vm) <= MIB);
+    assert_true(vm_objects_bytes(&vm, VM_MODE_VTX) <= 512 * 1024);
+    assert_true(vm_objects_bytes(&vm, VM_MODE_VTX) + vm_heap_bytes(&vm, VM_MODE_VTX) <= MIB);
 }
 
 /* Every page of 4 KiB has a slot of 32 bytes in two CNodes' worth, every 2 MiB have a page table in two trees. */
@@ -27,9 +27,24 @@ static void test_small_pages_get_their_slots_and_tables(void **state)
         struct vm_config vm = { .memory_bytes = memory, .pages = VM_PAGES_SMALL };
         uint64_t slots = memory / 4096 * 2 * 32, tables = memory / (2 * MIB) * 2 * 4096;
 
-        assert_true(vm_objects_bytes(&vm) >= slots + tables + 128 * 1024);
-        assert_int_equal(vm_objects_bytes(&vm) % (64 * 1024), 0);
-        assert_int_equal(vm_heap_bytes(&vm) % 4096, 0);
+        assert_true(vm_objects_bytes(&vm, VM_MODE_VTX) >= slots + tables + 128 * 1024);
+        assert_int_equal(vm_objects_bytes(&vm, VM_MODE_VTX) % (64 * 1024), 0);
+        assert_int_equal(vm_heap_bytes(&vm, VM_MODE_VTX) % 4096, 0);
+    }
+}
+
+/* Shadow page tables have room for what the pools of vmm/pv can hold at least in part, whatever the guest's size is. */
+static void test_pv_mode_gets_memory_for_shadow_page_tables(void **state)
+{
+    (void)state;
+    for (uint64_t memory = 4 * MIB; memory <= 256 * GIB; memory *= 2) {
+        struct vm_config vm = { .memory_bytes = memory, .pages = VM_PAGES_SMALL };
+        uint64_t slots = (16384 + 4096) * 32, bytes = vm_objects_bytes(&vm, VM_MODE_PV);
+
+        assert_true(bytes >= slots + 65 * 4096 + 2 * MIB);
+        assert_true(bytes <= slots + 13 * MIB + memory / 256);
+        assert_true(vm_heap_bytes(&vm, VM_MODE_PV) >= 4 * MIB + memory / 4096 * 6);
+        assert_int_equal(vm_heap_bytes(&vm, VM_MODE_PV) % 4096, 0);
     }
 }
 
@@ -91,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_beside_the_guest_stays_small_with_large_pages),
         cmocka_unit_test(test_small_pages_get_their_slots_and_tables),
+        cmocka_unit_test(test_pv_mode_gets_memory_for_shadow_page_tables),
         cmocka_unit_test(test_memory_comes_in_few_pieces_that_descend),
         cmocka_unit_test(test_a_reboot_always_starts_it_again_and_power_off_never),
         cmocka_unit_test(test_a_crash_starts_it_again_as_often_as_configured),

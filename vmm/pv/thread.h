@@ -32,19 +32,24 @@ struct pv_stop {
 
 struct pv_thread {
     uint64_t tcb, endpoint; /* capabilities */
+    uint64_t early;          /* notifications from before it ran */
     uint64_t replies, stops; /* how often it was let go on, and stopped for a notification */
 };
 
-/* An unused foreign TCB gets ready to run at PRIORITY. FAULTS is its CNode's pointer to ENDPOINT, ROOT an empty address
- * space. NULL, or why not. */
+/* What it is made of, all capabilities: an unused TCB, an endpoint, a CNode of its own with 2^PV_FAULT_CNODE_BITS slots,
+ * and an empty address space. */
+#define PV_FAULT_CNODE_BITS 1u
+#define PV_FAULT_SLOT       1u
+
 struct pv_thread_parts {
-    uint64_t tcb, endpoint;   /* to receive from */
-    uint64_t cnode, cnode_guard, fault_pointer;
-    uint64_t root;            /* a PML4 */
-    uint64_t authority;       /* a TCB that may set that priority */
+    uint64_t tcb, endpoint, cnode, root;
+    uint64_t own_cnode; /* of the monitor: what capabilities are looked up in */
+    uint64_t authority; /* a TCB that may set that priority */
     unsigned priority;
     const char *name;
 };
+
+/* Gets it ready to run. NULL, or why not. */
 const char *pv_thread_init(struct pv_thread *thread, const struct pv_thread_parts *parts);
 
 /* Runs it with REGISTERS in the address space ROOT (0: as before) until it stops; REGISTERS are then those it has. */

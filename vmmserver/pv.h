@@ -1,0 +1,13 @@
+/* What PV mode takes of the monitor's objects: the guest's thread, and room for its page tables. Makes system calls. */
+#pragma once
+
+#include "ipc/vm_config.h"
+#include "vmm/monitor.h"
+#include "vmm/pv/pv.h"
+#include "vmmserver/objects.h"
+#include "vmmserver/ram.h"
+
+/* MONITOR's virtual CPU becomes one of PV mode; the guest's RAM is there, and the CPUID policy. FEATURES are the kernel's.
+ * NULL, or why it cannot be. */
+const char *pv_create(struct pv *pv, struct monitor *monitor, struct objects *objects, const struct ram *ram,
+                      const struct vm_config *config, uint32_t features);
