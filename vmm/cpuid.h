@@ -18,6 +18,7 @@ struct cpuid_policy {
     uint64_t xcr0_allowed; /* features that the guest may enable */
     bool pcid, invpcid;    /* the back end lets the guest set CR4.PCIDE, and has enabled INVPCID */
     bool pvm;              /* the guest speaks PVM (vmm/pv/pvm_abi.h), and looks for KVM in the first leaf */
+    bool deprivileged;     /* the guest's kernel runs in ring 3: what the processor only does for ring 0 is not there */
 
     /* Filled by cpuid_prepare: an exit for CPUID is frequent enough not to ask the CPU each time. */
     uint32_t host_last_basic, host_last_extended, host_last_7;

@@ -76,6 +76,14 @@ static const struct rule avx_bits[] = {
     { .leaf = 0x80000001, .pass = { .ecx = CE_XOP | CE_FMA4 } },
 };
 
+/* Bits that go away where the guest's kernel is in ring 3: protection that is about the current privilege level, SYSENTER,
+ * virtual 8086 mode. */
+static const struct rule privileged_bits[] = {
+    { .leaf = 1, .pass = { .edx = D1_VME | D1_SEP } },
+    { .leaf = 7, .pass = { .ebx = B7_SMEP | B7_SMAP, .ecx = C7_UMIP } },
+    { .leaf = 0x80000001, .pass = { .edx = D1_VME } },
+};
+
 #define LINEAR_ADDRESS_BITS 48u /* no five-level paging */
 
 static bool is_about(const struct rule *rule, uint32_t leaf, uint32_t subleaf)
@@ -102,6 +110,13 @@ static void remove_dependents(const struct cpuid_policy *policy, const struct ru
         answer->eax &= ~avx_bits[i].pass.eax;
         answer->ebx &= ~avx_bits[i].pass.ebx;
         answer->ecx &= ~avx_bits[i].pass.ecx;
+    }
+    for (size_t i = 0; i < sizeof privileged_bits / sizeof privileged_bits[0]; i++) {
+        if (!policy->deprivileged || !is_about(&privileged_bits[i], rule->leaf, rule->subleaf))
+            continue;
+        answer->ebx &= ~privileged_bits[i].pass.ebx;
+        answer->ecx &= ~privileged_bits[i].pass.ecx;
+        answer->edx &= ~privileged_bits[i].pass.edx;
     }
     if (is_about(rule, 1, 0)) {
         if (policy->xcr0_offered == 0)

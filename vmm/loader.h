@@ -25,6 +25,7 @@ struct boot_state {
     uint64_t information; /* guest physical: struct hvm_start_info, or struct boot_params */
     uint64_t page_tables; /* LINUX64: value for cr3 */
     uint64_t stack;       /* LINUX64: value for rsp; the protocol has none, and Nanos calls before it sets one up */
+    bool only_32_bit;     /* LINUX64: the entry is that of PVH as well, so that it is none for long mode */
     uint64_t gdt, gdt_limit; /* LINUX64: a table with 64-bit code at 0x10 and data at 0x18 */
 };
 

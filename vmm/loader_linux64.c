@@ -111,6 +111,7 @@ const char *loader_prepare_linux64(struct loading *loading, struct boot_state *s
     state->information = LOADER_INFORMATION;
     state->page_tables = LOADER_PAGE_TABLES;
     state->stack = LOADER_STACK;
+    state->only_32_bit = loading->kernel.pvh_entry == loading->kernel.entry;
     state->gdt = LOADER_GDT;
     state->gdt_limit = sizeof gdt - 1;
     return NULL;

@@ -75,6 +75,8 @@ void service_main(const struct startup *startup)
     enum runtime_end how = runtime_run(&vm->runtime);
     console_flush(&vm->console);
     trace_write_counts(vm->monitor.trace, report_line, (void *)startup);
+    if (startup->vm.mode == VM_MODE_PV)
+        pv_write_counts(&vm->pv, report_line, (void *)startup);
     if (how == RUNTIME_CRASHED)
         report_crash(vm);
     bool reboots = how == RUNTIME_MACHINE_ENDED && vm->monitor.machine.end == MACHINE_RESET;

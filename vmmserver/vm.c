@@ -5,8 +5,10 @@
 #include "vmm/acpi_tables.h"
 #include "vmm/exits.h"
 #include "vmm/loader.h"
+#include "vmm/pv/pvm_exits.h"
 #include "vmm/stack.h"
 #include "vmm/start.h"
+#include "vmmserver/pv.h"
 
 #include <cpuid.h>
 #include <stdio.h>
@@ -78,6 +80,15 @@ static void dump(struct task *task)
     stack_write(&vm->monitor.vcpu, &vm->monitor.machine.memory, dump_line, NULL);
 }
 
+/* PV mode says itself why. */
+static enum fault_result cannot_go_on(void *context, const struct vcpu_exit *exit)
+{
+    struct vm *vm = context;
+
+    (void)exit;
+    return exits_stop(&vm->monitor, "%s", vm->pv.problem);
+}
+
 static void init_machine(struct vm *vm)
 {
     struct machine *machine = &vm->monitor.machine;
@@ -91,6 +102,11 @@ static void init_machine(struct vm *vm)
     machine->wall_clock_tsc = vm->startup->wall_clock_tsc;
     machine->log = vm_log_line;
     machine->rtc_passthrough = vm->config->rtc == VM_RTC_PASSTHROUGH;
+}
+
+static bool is_pv(const struct vm *vm)
+{
+    return vm->startup->vm.mode == VM_MODE_PV;
 }
 
 static const char *make_vcpu(struct vm *vm)
@@ -123,12 +139,30 @@ static void set_cpuid_policy(struct vm *vm)
         .host = read_cpuid,
         .tsc_hz = vm->startup->tsc_hz,
         .xcr0_allowed = read_xcr0(),
+        .deprivileged = is_pv(vm),
+        .pvm = vm->speaks_pvm,
         .pcid = is_vtx,
         .invpcid = is_vtx && vm->vmx.invpcid,
     };
     cpuid_prepare(&monitor->cpuid);
-    if (is_vtx)
-        vmx_own_cr4(&vm->vmx, cpuid_cr4_bits(&monitor->cpuid));
+}
+
+/* Virtual CPU, memory and CPUID. What VT-x has for the guest shows in CPUID; in PV mode CPUID and memory come first. */
+static const char *make_processor(struct vm *vm)
+{
+    struct guest_memory *memory = &vm->monitor.machine.memory;
+    enum vm_pages pages = (enum vm_pages)vm->config->pages;
+    const char *problem = is_pv(vm) ? NULL : make_vcpu(vm);
+
+    vm->ram.has_second_level = !is_pv(vm);
+    if (problem || (problem = ram_make(&vm->ram, &vm->objects, vm->config->memory_bytes, pages, memory)))
+        return problem;
+    set_cpuid_policy(vm);
+    if (is_pv(vm))
+        return pv_create(&vm->pv, &vm->monitor, &vm->objects, &vm->ram, vm->config, vm->startup->vm.kernel_features);
+    if (vm->startup->vm.mode == VM_MODE_VTX)
+        vmx_own_cr4(&vm->vmx, cpuid_cr4_bits(&vm->monitor.cpuid));
+    return NULL;
 }
 
 static const char *make_devices(struct vm *vm)
@@ -139,6 +173,26 @@ static const char *make_devices(struct vm *vm)
         return NULL;
     snprintf(vm->message, sizeof vm->message, "no memory for its device \"%s\"", name);
     return vm->message;
+}
+
+/* The kernel is in guest memory: whether it can run in PV mode, and what is to be done so that it does. */
+static const char *prepare_pv(struct vm *vm, const struct boot_state *state)
+{
+    if (state->only_32_bit)
+        return "its kernel begins in 32-bit mode, which PV mode does not run; expected one with a 64-bit entry";
+    if (state->protocol != BOOT_LINUX64)
+        return "boot = \"pvh\" starts it in 32-bit mode, which PV mode does not run; expected boot = \"linux64\"";
+    fault_register(&vm->monitor.router, VCPU_EXIT_BAD_STATE, EXITS_PRIORITY + 1, cannot_go_on, vm);
+    return vm->speaks_pvm ? NULL : pv_load(&vm->pv, &vm->startup->vm.kernel, vm->message, sizeof vm->message);
+}
+
+static const char *start_pvm(struct vm *vm)
+{
+    const char *problem = pv_start_pvm(&vm->pv);
+
+    if (problem)
+        return problem;
+    return pvm_exits_init(&vm->monitor) ? NULL : "there is no room for the calls of PVM";
 }
 
 static const char *load(struct vm *vm)
@@ -155,16 +209,21 @@ static const char *load(struct vm *vm)
     };
     struct boot_state state;
     char message[160];
-    const char *problem = loader_load(memory, &request, &state, message);
+    const char *problem;
 
+    if (is_pv(vm) && request.choice == BOOT_CHOICE_AUTO) /* the other one begins in 32-bit mode */
+        request.choice = BOOT_CHOICE_LINUX64;
+    problem = loader_load(memory, &request, &state, message);
     if (problem) {
         snprintf(vm->message, sizeof vm->message, "%s", problem);
         return vm->message;
     }
+    if (is_pv(vm) && (problem = prepare_pv(vm, &state)))
+        return problem;
     if (!acpi_tables_write(memory, virtio_links_present(&vm->virtio)))
         return "its memory has no room for the ACPI tables";
     start_vcpu(&vm->monitor.vcpu, &state);
-    return NULL;
+    return vm->speaks_pvm ? start_pvm(vm) : NULL;
 }
 
 const char *vm_create(struct vm *vm, const struct startup *startup)
@@ -179,11 +238,9 @@ const char *vm_create(struct vm *vm, const struct startup *startup)
     virtio_links_init(&vm->virtio, vm->config);
     vm->ram.share = virtio_links_share;
     vm->ram.context = &vm->virtio;
-    if ((problem = make_vcpu(vm)) ||
-        (problem = ram_make(&vm->ram, &vm->objects, vm->config->memory_bytes, (enum vm_pages)vm->config->pages,
-                            &vm->monitor.machine.memory)))
+    vm->speaks_pvm = is_pv(vm) && pvm_is_spoken(startup->vm.kernel.bytes, startup->vm.kernel.length);
+    if ((problem = make_processor(vm)))
         return problem;
-    set_cpuid_policy(vm);
     runtime_init(&vm->runtime, &vm->monitor, SLOT_NOTIFICATION, SLOT_TIME);
     console_init(&vm->console, &vm->runtime, startup);
     task_init(&vm->stop_task, &vm->runtime, "stop", stop, vm);

@@ -4,6 +4,7 @@
 #include "ipc/startup.h"
 #include "vmm/balloon.h"
 #include "vmm/monitor.h"
+#include "vmm/pv/pv.h"
 #include "vmm/runtime.h"
 #include "vmm/svm/svm.h"
 #include "vmm/vmx/vmx.h"
@@ -21,10 +22,12 @@ struct vm {
     union {
         struct vmx vmx;
         struct svm svm;
+        struct pv pv;
     };
     struct runtime runtime;
     struct console console;
     struct virtio_links virtio;
+    bool speaks_pvm; /* a guest of PV mode, and it knows */
     struct task stop_task, dump_task;
     struct balloon balloon;
     char message[192];

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <sel4/beaml4.h>
+
 #define REGISTER_COUNT (sizeof(seL4_UserContext) / sizeof(seL4_Word))
 #define NOT_CANONICAL  0x0000800000000000ul
 
@@ -505,8 +507,9 @@ TEST(flags_are_those_that_exist)
     EXPECT_EQ(flags.flags, 0);
     flags = seL4_TCB_SetFlags(t->tcb, 0, ~0ul);
     EXPECT_EQ(flags.error, seL4_NoError);
-    EXPECT_EQ(flags.flags, seL4_TCBFlag_fpuDisabled);
-    EXPECT_EQ(seL4_TCB_SetFlags(t->tcb, 0, 0).flags, seL4_TCBFlag_fpuDisabled);
+    const seL4_Word all = seL4_TCBFlag_fpuDisabled | (e->is_ours ? BEAML4_TCBFlag_Foreign : 0);
+    EXPECT_EQ(flags.flags, all);
+    EXPECT_EQ(seL4_TCB_SetFlags(t->tcb, 0, 0).flags, all);
     EXPECT_EQ(seL4_TCB_SetFlags(t->tcb, ~0ul, 0).flags, 0);
     EXPECT_EQ(seL4_TCB_SetFlags(t->tcb, ~0ul, 1).flags, seL4_TCBFlag_fpuDisabled);
 }

@@ -32,6 +32,12 @@ def assert_runs(machine):
     assert machine.expect(TOTALS).groups() == before
 
 
+def test_nanos_runs_its_program_to_the_end_as_a_pvm_guest(tmp_path):
+    with Machine.boot(make_iso(nanos(mode="pv"), tmp_path), "qemu", memory=512,
+                      options=("-cpu", "max,-svm")) as machine:
+        assert_runs(machine)
+
+
 @everywhere
 def test_nanos_runs_its_program_to_the_end(tmp_path, computer):
     with Machine.boot(make_iso(nanos(), tmp_path, computer.kernel), computer.emulator, memory=512) as machine:

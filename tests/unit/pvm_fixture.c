@@ -18,7 +18,7 @@ enum privileged_result privileged_exception(struct pv_cpu *cpu, uint8_t vector, 
     return PRIVILEGED_EXIT;
 }
 
-static void note_write(void *context, uint64_t physical, unsigned length)
+static void note_write(void *context, uint64_t physical, uint64_t length)
 {
     struct pvm_fixture *fixture = context;
 
@@ -39,8 +39,8 @@ struct pvm_fixture *pvm_fixture_bare(void)
     fixture->guest = guest_create();
     fixture->vcpu = &fixture->guest->cpu.vcpu;
     pv_cpu_init(&fixture->cpu, fixture->vcpu, &fixture->guest->memory, &fixture->guest->bus);
-    fixture->cpu.context = fixture;
-    fixture->cpu.written = note_write;
+    fixture->guest->memory.context = fixture;
+    fixture->guest->memory.written = note_write;
     if (!pvm_init(&fixture->pvm, &fixture->cpu, RANGE_FIRST, RANGE_LAST))
         abort();
     return fixture;

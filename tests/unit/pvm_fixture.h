@@ -25,7 +25,7 @@ struct pvm_fixture {
     struct pv_cpu cpu;
     struct pvm pvm;
     struct pvm_vcpu_struct *shared;
-    struct { uint64_t physical; unsigned length; } write[WRITES_MAX]; /* that the monitor has told of, the first ones */
+    struct { uint64_t physical, length; } write[WRITES_MAX]; /* that the monitor has told of, the first ones */
     unsigned writes;
 };
 

@@ -208,6 +208,11 @@ static void test_the_choice_decides_for_an_elf_kernel_that_can_both(void **state
     load(&memory, &request, &boot);
     check_linux64_state(&memory, &boot, 1);
     assert_int_equal(boot.entry, 0x100040);
+    assert_false(boot.only_32_bit);
+    elf_header(&kernel)->e_entry = 0x100850;
+    load(&memory, &request, &boot);
+    assert_true(boot.only_32_bit);
+    elf_header(&kernel)->e_entry = 0x100040;
     request.choice = BOOT_CHOICE_PVH;
     load(&memory, &request, &boot);
     assert_int_equal(boot.protocol, BOOT_PVH);

@@ -249,7 +249,8 @@ static void test_segments_too_far_apart_to_be_mapped(void **state)
 
     (void)state;
     elf_segment(&kernel, 1)->p_paddr = HIGH_BASE;
-    refused_request(&two, &request, "lies between 0x100000 and 0x2000002000; expected it below 1 GiB, or in 8 GiB of the first 512");
+    refused_request(&two, &request, "lies between 0x100000 and 0x2000002000; expected it below 1 GiB, or in 8 GiB of the "
+                    "first 512");
     free(kernel.bytes);
     memory_free(&two);
 }

@@ -311,6 +311,27 @@ static void test_a_return_to_what_cannot_run_is_a_fault_of_the_program(void **st
     assert_int_equal(reg(fixture, VCPU_SEGMENT(VCPU_CS, VCPU_SELECTOR)), 0x33);
 }
 
+static void test_a_return_to_the_supervisor_s_own_code_stays_in_supervisor_mode(void **state)
+{
+    struct pvm_fixture *fixture = *state;
+
+    fixture->shared->rip = KERNEL_BASE + GUEST_CODE;
+    fixture->shared->rsp = KERNEL_BASE + 0xa000;
+    fixture->shared->eflags = 0x246;
+    return_to_user(fixture);
+    assert_int_equal(pv_cpl(fixture->vcpu), 0);
+    assert_int_equal(reg(fixture, VCPU_RIP), KERNEL_BASE + GUEST_CODE);
+    assert_int_equal(reg(fixture, VCPU_RSP), KERNEL_BASE + 0xa000);
+    assert_int_equal(reg(fixture, VCPU_RFLAGS), 0x246);
+    assert_int_equal(reg(fixture, VCPU_SEGMENT(VCPU_GS, VCPU_BASE)), KERNEL_GS);
+    assert_int_equal(reg(fixture, VCPU_CR3), GUEST_TABLES);
+    /* Where a program may execute it, or nobody, it is one of the program's. */
+    fixture->guest->page_table[GUEST_CODE >> 12] |= 4;
+    return_to_user(fixture);
+    assert_int_equal(pv_cpl(fixture->vcpu), 3);
+    assert_int_equal(reg(fixture, VCPU_RIP), KERNEL_BASE + GUEST_CODE);
+}
+
 static void test_what_an_exception_took_from_the_supervisor_the_return_gives_back(void **state)
 {
     struct pvm_fixture *fixture = *state;
@@ -391,6 +412,7 @@ int main(void)
         TEST(test_what_an_event_took_from_a_program_the_return_gives_back),
         TEST(test_a_return_to_a_program_makes_its_registers_those_that_it_can_have),
         TEST(test_a_return_to_what_cannot_run_is_a_fault_of_the_program),
+        TEST(test_a_return_to_the_supervisor_s_own_code_stays_in_supervisor_mode),
         TEST(test_what_an_exception_took_from_the_supervisor_the_return_gives_back),
         TEST(test_a_return_to_the_supervisor_makes_its_flags_those_that_it_can_have),
         TEST(test_an_nmi_blocks_others_until_a_return),

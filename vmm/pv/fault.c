@@ -7,6 +7,7 @@
 
 /* Page-fault error code: SDM 3A 4.7. */
 #define ERROR_WRITE 2u
+#define ERROR_USER  4u
 #define ERROR_FETCH 16u
 
 #define PAGE_BYTES 4096u
@@ -106,6 +107,11 @@ enum pv_outcome pv_page_fault(struct pv *pv, uint64_t address, uint32_t error, s
     struct shadow_state state = pv_shadow_state(pv);
     struct shadow_answer answer;
 
+    if (pv->speaks_pvm && !pvm_permits(&pv->pvm, address)) {
+        uint32_t seen = (error & (ERROR_WRITE | ERROR_FETCH)) | (state.user ? ERROR_USER : 0);
+
+        return privileged_page_fault(&pv->cpu, address, seen) ? PV_GO_ON : PV_SHUTDOWN;
+    }
     switch (shadow_fault(pv->shadow, &state, address, error, &answer)) {
     case SHADOW_DONE:
         return PV_GO_ON;
@@ -128,6 +134,11 @@ enum pv_outcome pv_page_fault(struct pv *pv, uint64_t address, uint32_t error, s
     case SHADOW_WRITE_CODE:
         return carry_out_store(pv, answer.physical, false);
     case SHADOW_EXECUTE:
+        if (pv->speaks_pvm) {
+            shadow_release_code(pv->shadow, answer.physical);
+            shadow_fault(pv->shadow, &state, address, error, &answer);
+            return PV_GO_ON;
+        }
         /* The fetch is tried again at once, which spares the guest a second fault. */
         if (scan_page(pv, address, answer.physical, exit) == PV_EXIT)
             return PV_EXIT;

@@ -3,16 +3,21 @@
 #include "vmm/pv/deliver.h"
 #include "vmm/pv/fault.h"
 
+#include <sel4/beaml4.h>
 #include <stdio.h>
 #include <string.h>
 
 /* How often the guest may stop before the monitor looks at its timers. */
 #define ROUNDS 32u
 
-#define RFLAGS_FIXED 2u
+#define ERROR_USER   4u /* page fault error code, SDM 3A 4.7 */
 #define DR6_STEP     (UINT64_C(1) << 14)
 #define VECTOR_NM    7u
 #define BLOCKED_ONCE ((uint64_t)(VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS))
+
+/* PML4 entries above the lower half that a PVM guest can have: up to the kernel's own slot. */
+#define PVM_FIRST_ENTRY 256u
+#define PVM_LAST_ENTRY  (SEL4_BEAML4_KERNEL_SLOT - 1)
 
 /* Where nothing can be mapped (sel4/constants.h, sel4/beaml4.h): beyond the lower half, or the kernel's own slot. */
 #define LOWER_HALF_END    UINT64_C(0x00007ffffffff000)
@@ -74,6 +79,16 @@ static bool check_mode(struct pv *pv, struct vcpu_exit *exit)
     return false;
 }
 
+static bool deliver_one_exception(struct pv *pv)
+{
+    return pv->speaks_pvm ? pvm_deliver_exception(&pv->pvm) : deliver_exception(&pv->cpu);
+}
+
+static bool deliver_one_event(struct pv *pv)
+{
+    return pv->speaks_pvm ? pvm_deliver_event(&pv->pvm) : deliver_event(&pv->cpu);
+}
+
 /* What waits for the virtual CPU is delivered: as many events as come, one within the other. */
 static bool deliver(struct pv *pv)
 {
@@ -88,7 +103,7 @@ static bool deliver(struct pv *pv)
     if (vcpu->event.kind == VCPU_EVENT_NONE && !vcpu->exception.pending)
         return true;
     pv->counts.events++;
-    if (!deliver_exception(&pv->cpu) || (vcpu->event.kind != VCPU_EVENT_NONE && !deliver_event(&pv->cpu)))
+    if (!deliver_one_exception(pv) || (vcpu->event.kind != VCPU_EVENT_NONE && !deliver_one_event(pv)))
         return false;
     vcpu_set(vcpu, VCPU_INTERRUPTIBILITY, vcpu_get(vcpu, VCPU_INTERRUPTIBILITY) & ~BLOCKED_ONCE);
     return true;
@@ -166,6 +181,8 @@ static bool prepare(struct pv *pv, struct vcpu_exit *exit)
     }
     if (!check_mode(pv, exit)) /* a gate may lead elsewhere */
         return false;
+    if (pv->speaks_pvm)
+        pvm_resumes(&pv->pvm);
     uint64_t blocked = vcpu_get(vcpu, VCPU_INTERRUPTIBILITY);
     if (is_window_open(vcpu, blocked)) {
         exit_with(exit, VCPU_EXIT_INTERRUPT_WINDOW);
@@ -207,6 +224,13 @@ static enum pv_outcome outcome_of(enum privileged_result result)
     }
 }
 
+static enum pv_outcome handle_exception(struct pv *pv, uint8_t vector, uint32_t error, uint64_t dr6,
+                                        struct vcpu_exit *exit)
+{
+    return outcome_of(pv->speaks_pvm ? pvm_exception(&pv->pvm, vector, error, dr6, exit)
+                                     : privileged_exception(&pv->cpu, vector, error, dr6, exit));
+}
+
 static enum pv_outcome handle_stop(struct pv *pv, const struct pv_stop *stop, struct vcpu_exit *exit)
 {
     switch (stop->kind) {
@@ -214,15 +238,18 @@ static enum pv_outcome handle_stop(struct pv *pv, const struct pv_stop *stop, st
         return PV_GO_ON;
     case PV_STOP_SYSCALL:
         pv->counts.syscalls++;
-        return outcome_of(privileged_syscall(&pv->cpu, exit));
+        return outcome_of(pv->speaks_pvm ? pvm_syscall(&pv->pvm, exit) : privileged_syscall(&pv->cpu, exit));
     case PV_STOP_PAGE_FAULT:
         pv->counts.page_faults++;
+        /* No access of ring 3 is a supervisor's. QEMU makes the accesses of far returns and IRET so, which SMAP then refuses. */
+        if (!(stop->error & ERROR_USER))
+            return handle_exception(pv, VECTOR_GP, 0, 0, exit);
         return pv_page_fault(pv, stop->address, stop->error, exit);
     case PV_STOP_EXCEPTION:
         pv->counts.exceptions++;
         if (stop->vector == VECTOR_DB && pv->stepping && !(vcpu_get(pv->vcpu, VCPU_RFLAGS) & RFLAGS_TF))
             return PV_GO_ON;
-        return outcome_of(privileged_exception(&pv->cpu, stop->vector, stop->error, stop->address, exit));
+        return handle_exception(pv, stop->vector, stop->error, stop->address, exit);
     default:
         return pv_give_up(pv, exit, "the kernel reports something about its thread that the monitor does not know");
     }
@@ -251,6 +278,8 @@ static void pv_run(void *context, struct vcpu *vcpu, struct vcpu_exit *exit)
         if (!prepare(pv, exit))
             return;
         run_thread(pv, &stop);
+        if (pv->speaks_pvm)
+            pvm_stopped(&pv->pvm);
         end_blocking(pv, &stop);
         if (stop.notified) {
             pv->counts.notifications++;
@@ -267,7 +296,7 @@ static void pv_run(void *context, struct vcpu *vcpu, struct vcpu_exit *exit)
             break;
         }
         /* Before anything else can be put beside it. */
-        if (!deliver_exception(&pv->cpu)) {
+        if (!deliver_one_exception(pv)) {
             exit_with(exit, VCPU_EXIT_TRIPLE_FAULT);
             return;
         }
@@ -349,5 +378,15 @@ const char *pv_init(struct pv *pv, struct vcpu *vcpu, const struct pv_parts *par
     pv->cpu.physical_bits = parts->physical_bits;
     parts->memory->written = memory_written;
     parts->memory->context = pv;
+    return NULL;
+}
+
+const char *pv_start_pvm(struct pv *pv)
+{
+    if (!pv->mapping.source.high_half)
+        return "it speaks PVM, for which the kernel below has to map the upper half of address spaces";
+    if (!pvm_init(&pv->pvm, &pv->cpu, PVM_FIRST_ENTRY, PVM_LAST_ENTRY))
+        return "there is no room for the registers of PVM";
+    pv->speaks_pvm = true;
     return NULL;
 }

@@ -9,6 +9,7 @@
 #include "vmm/pv/mapping.h"
 #include "vmm/pv/patch.h"
 #include "vmm/pv/privileged.h"
+#include "vmm/pv/pvm.h"
 #include "vmm/pv/shadow.h"
 #include "vmm/pv/thread.h"
 #include "vmm/trace.h"
@@ -27,6 +28,8 @@ struct pv_counts {
 struct pv {
     struct vcpu *vcpu;
     struct pv_cpu cpu;
+    bool speaks_pvm; /* the guest knows where it runs: nothing is patched, and the functions of pvm.h stand in for others */
+    struct pvm pvm;
     struct pv_thread thread;
     struct mapping mapping;
     struct shadow *shadow;
@@ -63,6 +66,9 @@ const char *pv_init(struct pv *pv, struct vcpu *vcpu, const struct pv_parts *par
 /* The guest's kernel lies in its memory. Its sensitive instructions are found and replaced; what was found is in *REPORT.
  * NULL, or why it cannot run in PV mode. */
 const char *pv_patch_kernel(struct pv *pv, const uint8_t *image, uint64_t length, struct patch_report *report);
+
+/* The same for a kernel that speaks PVM, once the registers of its start are in the vcpu. */
+const char *pv_start_pvm(struct pv *pv);
 
 /* A few lines for the end. */
 void pv_write_counts(const struct pv *pv, trace_line *line, void *context);

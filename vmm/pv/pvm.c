@@ -111,10 +111,10 @@ void pvm_to_user(struct pvm *pvm, uint16_t user_cs, uint16_t user_ss)
 
 void pvm_shared_written(struct pvm *pvm)
 {
-    const struct pv_cpu *cpu = pvm->cpu;
+    const struct guest_memory *memory = pvm->cpu->memory;
 
-    if (cpu->written)
-        cpu->written(cpu->context, pvm->msr[PVM_MSR_VCPU_STRUCT], sizeof *pvm->shared);
+    if (memory->written)
+        memory->written(memory->context, pvm->msr[PVM_MSR_VCPU_STRUCT], sizeof *pvm->shared);
 }
 
 /* The page is the guest's, which can write at any moment that it runs; it does not while the monitor does. */

@@ -1,4 +1,5 @@
 /* Events of PVM in place of an IDT, and the two ways back from them. */
+#include "vmm/guest_walk.h"
 #include "vmm/pv/access.h"
 #include "vmm/pv/pvm_parts.h"
 
@@ -178,6 +179,23 @@ static void allow_nmi(struct vcpu *vcpu)
         vcpu_set(vcpu, VCPU_INTERRUPTIBILITY, interruptibility & ~(uint64_t)VCPU_BLOCKED_BY_NMI);
 }
 
+/* Whether ADDRESS, of the upper half, is code of the supervisor's that programs cannot execute. */
+static bool is_supervisor_code(struct pvm *pvm, uint64_t address)
+{
+    struct walk_context walk;
+    uint64_t physical;
+    uint32_t error;
+
+    if (address >> 63 == 0)
+        return false;
+    walk_begin(&walk, pvm->cpu->vcpu, pvm->cpu->memory);
+    walk_as(&walk, false);
+    if (walk_address(&walk, address, WALK_EXECUTE, &physical, &error) != WALK_OK)
+        return false;
+    walk_as(&walk, true);
+    return walk_address(&walk, address, WALK_EXECUTE, &physical, &error) != WALK_OK;
+}
+
 bool pvm_return_user(struct pvm *pvm)
 {
     struct vcpu *vcpu = pvm->cpu->vcpu;
@@ -191,6 +209,12 @@ bool pvm_return_user(struct pvm *pvm)
         pvm_shared_written(pvm);
     }
     allow_nmi(vcpu);
+    /* Nanos takes the selectors of its own code that has been suspended for a program's, because they have RPL 3, and returns to
+     * it this way. Such code goes on as what it is. */
+    if (is_supervisor_code(pvm, shared.rip)) {
+        load_registers(vcpu, shared.rip, shared.rsp, shared.eflags, shared.rcx, shared.r11);
+        return true;
+    }
     pvm_to_user(pvm, shared.user_cs, shared.user_ss);
     vcpu_set(vcpu, VCPU_SEGMENT(VCPU_GS, VCPU_BASE), canonical(shared.user_gsbase));
     load_registers(vcpu, shared.rip, shared.rsp, shared.eflags | RFLAGS_IF, shared.rcx, shared.r11);

@@ -2,6 +2,7 @@
 
 #include <sel4/beaml4.h>
 #include <sel4/sel4.h>
+#include <stddef.h>
 
 /* On the guest's way to report a fault: no notification has this badge. */
 #define FAULT_BADGE (UINT64_C(1) << 32)
