@@ -58,7 +58,7 @@ static bool give_page(void *context, uint64_t address)
     struct vm *vm = context;
     struct pagetable_page page;
 
-    if (!pagetable_find(&vm->ram.guest, address, &page))
+    if (!vm->ram.has_second_level || !pagetable_find(&vm->ram.guest, address, &page))
         return false;
     seL4_X86_Page_GetAddress_t frame = seL4_X86_Page_GetAddress(page.handle);
     return frame.error == seL4_NoError && hypervisor_balloon(SLOT_HYPERVISOR, frame.paddr) == HV_OK;
