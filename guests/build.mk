@@ -24,3 +24,32 @@ $(eval $(call guest,balloon))
 $(eval $(call guest,exits))
 $(eval $(call guest,heartbeat))
 $(eval $(call guest,poweroff))
+
+# Kernels with user programs, of guests/base and their own C files: NAME.elf runs at its physical address, NAME-high.elf where
+# most kernels do, in the upper 2 GiB. Position-independent code that is not linked as such fits both.
+#   $(eval $(call kernel_guest,NAME))
+KERNEL_GUEST_CFLAGS := $(COMMON) -I. -ffreestanding -nostdinc -isystem $(CC_INCLUDE) -m64 -mgeneral-regs-only -mno-red-zone \
+	-fpie -fvisibility=hidden -fno-stack-protector -fno-asynchronous-unwind-tables
+build/guest/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(KERNEL_GUEST_CFLAGS) -MMD -MP -c $< -o $@
+build/guest/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(KERNEL_GUEST_CFLAGS) -MMD -MP -c $< -o $@
+
+# $(call kernel_guest_link,FILE,KERNEL_BASE,OBJECTS)
+define kernel_guest_link
+PROGRAMS += build/guests/$(1).elf
+build/guests/$(1).elf: $(3) guests/base/image.ld
+	@mkdir -p $$(@D)
+	$$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+		-Wl,--defsym=kernel_base=$(2) -Wl,-T,guests/base/image.ld -o $$@ $(3)
+-include $(patsubst %.o,%.d,$(3))
+endef
+guest_objects = $(patsubst %,build/guest/%.o,$(basename $(wildcard guests/base/*.S guests/base/*.c guests/$(1)/*.c guests/$(1)/*.S)))
+define kernel_guest
+$(call kernel_guest_link,$(1),0,$(call guest_objects,$(1)))
+$(call kernel_guest_link,$(1)-high,0xffffffff80000000,$(call guest_objects,$(1)))
+endef
+
+$(eval $(call kernel_guest,tour))
