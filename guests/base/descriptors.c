@@ -4,12 +4,12 @@
 #define ACCESS_TSS 0x89ul
 
 struct tss tss;
-struct gate idt[256];
+volatile struct gate idt[256];
 char ist_stack[7][4096] __attribute__((aligned(16)));
 void (*trap_handler)(struct frame *frame);
 
 /* SDM 3A 3.4.5: in the order that SYSCALL and SYSRET want. */
-uint64_t gdt[GDT_ENTRIES] __attribute__((aligned(16))) = {
+volatile uint64_t gdt[GDT_ENTRIES] __attribute__((aligned(16))) = {
     0,
     0x00af9b000000ffff, /* SELECTOR_CODE */
     0x00cf93000000ffff, /* SELECTOR_DATA */

@@ -105,8 +105,8 @@ struct table_pointer {
 #define IST_SPARE        2
 #define GDT_ENTRIES      16
 
-extern uint64_t gdt[GDT_ENTRIES];
-extern struct gate idt[256];
+extern volatile uint64_t gdt[GDT_ENTRIES];
+extern volatile struct gate idt[256];
 extern struct tss tss;
 extern char ist_stack[7][4096];
 extern char vectors[], take_syscall[];
@@ -131,7 +131,7 @@ struct user {
     struct frame frame;
     uint64_t root, fs_base;
     bool by_sysret;
-};
+} __attribute__((aligned(16))); /* so that the processor, which aligns the stack, pushes into it */
 
 /* Runs a user program until something brings it back: gives the vector, or VECTOR_SYSCALL. Interrupts must be disabled. */
 uint64_t run_user(struct user *user);

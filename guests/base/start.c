@@ -84,7 +84,7 @@ static void set_up_processor(void)
     wrmsr(MSR_LSTAR, (uint64_t)take_syscall);
     wrmsr(MSR_FMASK, RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC);
     if (cr4 & CR4_OSXSAVE)
-        __asm__ volatile("xsetbv" : : "c"(0), "a"(cpuid(1, 0).c & C1_AVX ? 7 : 3), "d"(0));
+        __asm__ volatile("xsetbv" : : "c"(0), "a"(cpuid(0xd, 0).a), "d"(cpuid(0xd, 0).d));
 }
 
 void kernel_start(uint64_t information, uint64_t by_pvh)

@@ -6,7 +6,7 @@
 
 volatile struct caught caught;
 volatile uint64_t resume, attempt;
-bool on_qemu, on_bare_qemu;
+bool on_tcg, on_qemu, on_bare_qemu;
 volatile unsigned interrupts;
 volatile uint8_t interrupt_vector[INTERRUPTS_KEPT];
 
@@ -65,6 +65,12 @@ void check_page_fault(uint64_t error, uint64_t address, const char *name)
     if (as_expected && caught.cr2 != address)
         print("# cr2 %lx, expected %lx\n", caught.cr2, address);
     check(as_expected && caught.cr2 == address, name);
+}
+
+/* QEMU's processor takes the gate's offset for its number. */
+uint64_t gate_error(unsigned vector)
+{
+    return vector * (on_qemu ? 16u : 8u) + 2;
 }
 
 void on_trap(unsigned vector, void (*handler)(struct frame *frame))
@@ -129,7 +135,9 @@ void kernel_main(const char *cmdline)
         if (starts_with(cmdline, "only="))
             wanted = cmdline + 5;
         if (starts_with(cmdline, "qemu"))
-            on_qemu = true;
+            on_qemu = on_tcg = true;
+        if (starts_with(cmdline, "tcg"))
+            on_tcg = true;
     }
     on_bare_qemu = on_qemu && cpuid(0x40000000, 0).b != BEAML4_EBX;
     print("TAP version 13\n");

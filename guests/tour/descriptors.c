@@ -123,7 +123,7 @@ static void check_far_jump(void)
     struct { uint32_t offset; uint16_t selector; } __attribute__((packed)) pointer = { 0, SELECTOR_CODE };
     uint64_t reached = 0;
 
-    if (cpuid(0, 0).b == VENDOR_INTEL_EBX || on_qemu)
+    if (cpuid(0, 0).b == VENDOR_INTEL_EBX || on_tcg)
         __asm__ volatile("leaq 1f(%%rip), %%rax; movq %%rax, %1; rex.w ljmp *%1\n\t"
                          "jmp 2f\n"
                          "1:\tmovq $1, %0\n"

@@ -15,12 +15,6 @@ static void look_around(struct frame *frame)
     handled++;
 }
 
-/* An error code with the number of a gate (SDM 3A 6.13); QEMU's processor takes it for the gate's offset. */
-static uint64_t gate_error(unsigned vector)
-{
-    return vector * (on_qemu ? 16u : 8u) + 2;
-}
-
 static void check_instructions(void)
 {
     TRY("ud2", : : );

@@ -92,7 +92,7 @@ static void check_benign(void)
     idt[VECTOR_UD].type |= 0x80;
     if (on_qemu)
         caught.error |= EXTERNAL;
-    check_fault(VECTOR_NP, VECTOR_UD * 8 + 2 + EXTERNAL, "an invalid opcode whose gate is not present");
+    check_fault(VECTOR_NP, gate_error(VECTOR_UD) + EXTERNAL, "an invalid opcode whose gate is not present");
 }
 
 #define PUSH_FRAME(ss, rsp, flags, cs, rip) \

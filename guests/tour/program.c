@@ -1,7 +1,7 @@
 /* User programs of a few instructions. */
 #include "guests/tour/tour.h"
 
-struct user program __attribute__((aligned(16)));
+struct user program;
 volatile uint8_t *program_text, *program_data;
 
 static void *user_page(uint64_t root, uint64_t address, uint64_t flags)

@@ -5,8 +5,9 @@
 
 #define NO_VECTOR 0xffff
 
-/* "qemu" on the command line: where QEMU's processor itself is known to be wrong, nothing is expected of it. */
-extern bool on_qemu, on_bare_qemu;
+/* Where QEMU's processor itself is known to be wrong, nothing is expected of it. "tcg" on the command line: it executes the
+ * guest's instructions; "qemu": it has the guest's page tables and interrupts as well, in AMD-V, or (bare) without a monitor. */
+extern bool on_tcg, on_qemu, on_bare_qemu;
 
 void check(bool passed, const char *name);
 /* The same, and says what there was instead. */
@@ -41,6 +42,9 @@ void check_done(const char *name);
 void check_fault(uint64_t vector, uint64_t error, const char *name);
 /* A page fault at ADDRESS. */
 void check_page_fault(uint64_t error, uint64_t address, const char *name);
+
+/* An error code with the number of a gate (SDM 3A 6.13). */
+uint64_t gate_error(unsigned vector);
 
 /* Takes a vector in place of what catches exceptions; NULL: nothing does. */
 void on_trap(unsigned vector, void (*handler)(struct frame *frame));

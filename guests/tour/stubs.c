@@ -1,9 +1,0 @@
-void flags_checks(void); void flags_checks(void) {}
-void cpu_checks(void); void cpu_checks(void) {}
-void extended_state_checks(void); void extended_state_checks(void) {}
-void code_checks(void); void code_checks(void) {}
-void device_checks(void); void device_checks(void) {}
-void interrupt_checks(void); void interrupt_checks(void) {}
-void syscall_checks(void); void syscall_checks(void) {}
-void user_checks(void); void user_checks(void) {}
-void process_checks(void); void process_checks(void) {}
