@@ -1,0 +1,35 @@
+"""A guest that tours its processor (guests/tour) and says of each thing that it tried whether it came out as the manuals say."""
+import re
+
+import pytest
+
+import tap
+from conftest import everywhere
+from machine import ROOT, Machine, make_iso
+
+IMAGES = ["tour", "tour-high"]
+CHECKS_MIN = 500
+
+
+def vm(image, cmdline, mode="auto"):
+    return (f'[[vm]]\nname = "{image}"\nmemory = "32 MiB"\nkernel = "{ROOT}/build/guests/{image}.elf"\nboot = "linux64"\n'
+            f'mode = "{mode}"\ncmdline = "{cmdline}"\n')
+
+
+def tour(config, folder, kernel, emulator, options=()):
+    """What the guest said: its checks, all of them passed."""
+    with Machine.boot(make_iso(config, folder, kernel), emulator, options=options) as machine:
+        machine.expect(r"# done|Bail out!.*\n|crashed: .*\n|not started.*\n|refused.*\n")
+        run = tap.parse(re.sub(r"\[\w+\] [^\n]*\n", "", machine.transcript))
+        failed = [(case.name, case.notes) for case in run.cases if not case.passed]
+        assert failed == []
+        assert run.finished, machine.transcript[-2000:]
+        assert len(run.cases) >= CHECKS_MIN
+        machine.expect(r"powered off")
+
+
+@pytest.mark.parametrize("image", IMAGES)
+@everywhere
+def test_a_tour_of_the_virtual_processor(tmp_path, computer, image):
+    quirks = "qemu" if computer.emulator == "qemu" else ""
+    tour(vm(image, quirks), tmp_path, computer.kernel, computer.emulator)
