@@ -124,11 +124,11 @@ static void check_far_jump(void)
     uint64_t reached = 0;
 
     if (cpuid(0, 0).b == VENDOR_INTEL_EBX || on_tcg)
-        __asm__ volatile("leaq 1f(%%rip), %%rax; movq %%rax, %1; rex.w ljmp *%1\n\t"
+        __asm__ volatile("leaq 1f(%%rip), %%rax; movq %%rax, %1; leaq %1, %%rcx; .byte 0x48; ljmpl *(%%rcx)\n\t"
                          "jmp 2f\n"
                          "1:\tmovq $1, %0\n"
                          "2:"
-                         : "+r"(reached), "+m"(long_pointer) : : "rax", "memory");
+                         : "+r"(reached), "+m"(long_pointer) : : "rax", "rcx", "memory");
     else
         reached = 1;
     check_equal(reached, 1, "a far jump through memory, with 64 bits");

@@ -17,7 +17,7 @@
 #define ASSERT         (1u << 14)
 #define A_WHILE        200000 /* of the timer's ticks */
 
-static volatile uint64_t interrupted_rip, interrupted_rflags, taken;
+static volatile uint64_t interrupted_rip, interrupted_rflags;
 
 static void take_and_look(struct frame *frame)
 {

@@ -125,8 +125,8 @@ static void check_many(void)
     check_seen(2, "by a half of an SSE register");
     __asm__ volatile("fildq %1; fistpq %0" : "=m"(*entry) : "m"(copy[0]));
     check_seen(3, "by the x87 unit");
-    __asm__ volatile("movq %%rsp, %%rcx; leaq 8+%0, %%rsp; pushq %1; movq %%rcx, %%rsp"
-                     : "=m"(*entry) : "r"(pte(1)) : "rcx", "memory");
+    __asm__ volatile("movq %%rsp, %%rcx; leaq %0, %%rsp; addq $8, %%rsp; pushq %1; movq %%rcx, %%rsp"
+                     : "=m"(*entry) : "r"(pte(1)) : "rcx", "memory", "cc");
     check_seen(1, "by a push, with the stack in the table");
     __asm__ volatile("pushq %1; popq %0" : "=m"(*entry) : "r"(pte(2)) : "memory");
     check_seen(2, "by a pop into it");

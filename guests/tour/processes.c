@@ -3,7 +3,7 @@
 
 #define PROCESSES 4u
 #define VECTOR_TIMER 0x71
-#define SLICE 3000    /* of the timer's ticks */
+#define SLICE 50000   /* of the timer's ticks */
 #define ROUNDS 40u
 
 /* Fills every register from its number (rbx), and looks again and again whether they are still so: general registers, x87, SSE;

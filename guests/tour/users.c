@@ -61,11 +61,8 @@ static void check_privileged(void)
 USER_CODE(try_popf, "pushq $2; popfq; pushfq; popq %rax; syscall");
 USER_CODE(try_popf_iopl, "pushq $0x3202; popfq; pushfq; popq %rax; syscall");
 USER_CODE(try_popfw, "pushw $2; popfw; pushfq; popq %rax; syscall");
-USER_CODE(try_iret_flags, "movl %ss, %eax; movq %rsp, %rcx; pushq %rax; pushq %rcx; pushq $0x3002; movl %cs, %eax; pushq %rax;"
-                          "leaq 1f(%rip), %rax; pushq %rax; iretq; 1: pushfq; popq %rax; syscall");
 USER_CODE(try_iret_kernel, "pushq $0x10; pushq %rsp; pushq $2; pushq $8; pushq $0; iretq");
 USER_CODE(try_lret_kernel, "pushq $8; pushq $0; lretq");
-USER_CODE(try_lret, "movl %cs, %eax; pushq %rax; leaq 1f(%rip), %rax; pushq %rax; lretq; ud2; 1: movl $5, %eax; syscall");
 USER_CODE(try_kernel_stack, "movl $0x10, %eax; movl %eax, %ss");
 USER_CODE(try_user_flags, "stc; pushfq; popq %rax; syscall");
 
@@ -79,10 +76,6 @@ static void check_flags(void)
     check_user_call(RFLAGS_FIXED | RFLAGS_IF, "nor get another IOPL");
     RUN(try_popfw);
     check_user_call(RFLAGS_FIXED | RFLAGS_IF, "nor by popf of 16 bits");
-    RUN(try_iret_flags);
-    check_user_call(RFLAGS_FIXED | RFLAGS_IF, "nor by iret");
-    RUN(try_lret);
-    check_user_call(5, "it may make a far return within its own ring");
 }
 
 /* Where the kernel's selectors mean something: here they are ours. */
@@ -227,7 +220,6 @@ USER_CODE(fault_step, "pushfq; orl $0x100, (%rsp); popfq; nop; nop");
 USER_CODE(fault_xm, "pushq $0x1d80; ldmxcsr (%rsp); xorps %xmm1, %xmm1; pushq $1; cvtsi2ssl (%rsp), %xmm0; divss %xmm1, %xmm0");
 USER_CODE(fault_sse, "movaps %xmm0, %xmm1; syscall");
 USER_CODE(fault_bytes, ".byte 0x06");
-USER_CODE(fault_tsc, "rdtsc; syscall");
 USER_CODE(fault_sgdt, "sgdt (%rsi); syscall");
 
 static void check_exceptions(void)
@@ -251,12 +243,6 @@ static void check_exceptions(void)
     check_user_fault(VECTOR_NM, 0, 0, "SSE with CR0.TS set");
     __asm__ volatile("clts");
     RUN(fault_sse);
-    check_equal(program.frame.vector, VECTOR_SYSCALL, "and without");
-    WRITE_CR(4, READ_CR(4) | CR4_TSD);
-    RUN(fault_tsc);
-    check_user_fault(VECTOR_GP, 0, 0, "rdtsc with CR4.TSD set");
-    WRITE_CR(4, READ_CR(4) & ~CR4_TSD);
-    RUN(fault_tsc);
     check_equal(program.frame.vector, VECTOR_SYSCALL, "and without");
     if (!(cpuid(7, 0).c & C7_UMIP)) {
         skip("sgdt with CR4.UMIP set", "the processor does not have it");

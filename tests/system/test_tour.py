@@ -5,7 +5,7 @@ import pytest
 
 import tap
 from conftest import everywhere
-from machine import ROOT, Machine, make_iso
+from machine import OUR_KERNEL, ROOT, Machine, make_iso
 
 IMAGES = ["tour", "tour-high"]
 CHECKS_MIN = 500
@@ -33,3 +33,8 @@ def tour(config, folder, kernel, emulator, options=()):
 def test_a_tour_of_the_virtual_processor(tmp_path, computer, image):
     quirks = "qemu" if computer.emulator == "qemu" else ""
     tour(vm(image, quirks), tmp_path, computer.kernel, computer.emulator)
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_a_tour_without_hardware_virtualization(tmp_path, image):
+    tour(vm(image, "tcg", "pv"), tmp_path, OUR_KERNEL, "qemu", options=["-cpu", "max,-svm"])
