@@ -53,3 +53,4 @@ $(call kernel_guest_link,$(1)-high,0xffffffff80000000,$(call guest_objects,$(1))
 endef
 
 $(eval $(call kernel_guest,tour))
+$(eval $(call kernel_guest,shell))

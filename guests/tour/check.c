@@ -6,7 +6,7 @@
 
 volatile struct caught caught;
 volatile uint64_t resume, attempt;
-bool on_tcg, on_qemu, on_bare_qemu;
+bool on_tcg, on_qemu, on_bare_qemu, on_vtx;
 volatile unsigned interrupts;
 volatile uint8_t interrupt_vector[INTERRUPTS_KEPT];
 
@@ -136,6 +136,8 @@ void kernel_main(const char *cmdline)
             wanted = cmdline + 5;
         if (starts_with(cmdline, "qemu"))
             on_qemu = on_tcg = true;
+        if (starts_with(cmdline, "vtx"))
+            on_vtx = true;
         if (starts_with(cmdline, "tcg"))
             on_tcg = true;
     }

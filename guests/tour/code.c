@@ -91,6 +91,8 @@ static void check_across_pages(void)
     *entry = 0;
     invlpg((void *)(text + PAGE));
     TRY("jmp *%0", : : "r"(text + PAGE - 4) : "rax");
+    if (caught.cr2 != text + PAGE)
+        print("# exception %lu, error %lx, rip %lx, cr2 %lx\n", caught.vector, caught.error, caught.rip, caught.cr2);
     check(caught.vector == VECTOR_PF && caught.rip == text + PAGE - 4 && caught.cr2 == text + PAGE
           && caught.error == (no_execute ? PF_FETCH : 0), "whose second page is not there");
     *entry = kept;

@@ -28,10 +28,13 @@ static void check_control_registers(void)
         TRY("mov %0, %%cr8", : : "r"(16ul));
         check_fault(VECTOR_GP, 0, "CR8 has four bits");
     }
-    TRY(".byte 0x0f, 0x20, 0xc8", : : : "rax"); /* mov %cr1, %rax */
-    check_fault(VECTOR_UD, 0, "there is no CR1");
-    TRY(".byte 0x0f, 0x22, 0xe8", : : : "rax");
-    check_fault(VECTOR_UD, 0, "and no CR5");
+    /* A program's attempt, which is what a processor without AMD-V sees of it, is a #GP in QEMU. */
+    if (!on_tcg || on_qemu) {
+        TRY(".byte 0x0f, 0x20, 0xc8", : : : "rax"); /* mov %cr1, %rax */
+        check_fault(VECTOR_UD, 0, "there is no CR1");
+        TRY(".byte 0x0f, 0x22, 0xe8", : : : "rax");
+        check_fault(VECTOR_UD, 0, "and no CR5");
+    }
 
     uint64_t r15;
     __asm__ volatile("mov %%cr3, %%r15; movq %%r15, %0" : "=r"(r15) : : "r15");

@@ -9,6 +9,9 @@
  * guest's instructions; "qemu": it has the guest's page tables and interrupts as well, in AMD-V, or (bare) without a monitor. */
 extern bool on_tcg, on_qemu, on_bare_qemu;
 
+/* "vtx" on the command line: the monitor cannot write CR2 there, and so raises no page fault of its own. */
+extern bool on_vtx;
+
 void check(bool passed, const char *name);
 /* The same, and says what there was instead. */
 void check_equal(uint64_t found, uint64_t expected, const char *name);
