@@ -54,3 +54,15 @@ endef
 
 $(eval $(call kernel_guest,tour))
 $(eval $(call kernel_guest,shell))
+
+# The tour of a guest that speaks PVM: other descriptors, traps and users, and what of the tour is not about those.
+PVM_TOUR_SOURCES := $(addprefix guests/tour/,check.c paging.c paging_edits.c program.c) \
+	$(filter-out guests/base/descriptors.c guests/base/traps.S guests/base/users.c,$(wildcard guests/base/*.S guests/base/*.c)) \
+	$(wildcard guests/tour/pvm/*.c guests/tour/pvm/*.S)
+build/guest-pvm/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(KERNEL_GUEST_CFLAGS) -DSPEAKS_PVM -MMD -MP -c $< -o $@
+build/guest-pvm/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(KERNEL_GUEST_CFLAGS) -DSPEAKS_PVM -MMD -MP -c $< -o $@
+$(eval $(call kernel_guest_link,tour-pvm,0,$(patsubst %,build/guest-pvm/%.o,$(basename $(PVM_TOUR_SOURCES)))))

@@ -95,10 +95,18 @@
 
 struct cpuid { uint32_t a, b, c, d; };
 
+#ifdef SPEAKS_PVM
+#include "guests/tour/pvm/pvm.h"
+/* INVLPG, which traps, and CPUID, by which the hypervisor sees what it is asked for. */
+#define CPUID ".byte 0x0f, 0x01, 0x3c, 0x25, 0x50, 0x56, 0x4d, 0xff, 0x0f, 0xa2"
+#else
+#define CPUID "cpuid"
+#endif
+
 static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid r;
-    __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(subleaf));
+    __asm__ volatile(CPUID : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(subleaf));
     return r;
 }
 
@@ -148,6 +156,19 @@ static inline void invlpg(const volatile void *address)
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
+#ifdef SPEAKS_PVM
+static inline void cli(void)
+{
+    shared.event_flags &= ~RFLAGS_IF;
+}
+
+static inline void sti(void)
+{
+    shared.event_flags |= RFLAGS_IF;
+    if (shared.event_flags & PVM_INTERRUPT_WAITS)
+        hypercall(PVM_IRQ_WIN, 0, 0, 0);
+}
+#else
 static inline void cli(void)
 {
     __asm__ volatile("cli" : : : "memory");
@@ -157,6 +178,7 @@ static inline void sti(void)
 {
     __asm__ volatile("sti" : : : "memory");
 }
+#endif
 
 static inline uint64_t read_rflags(void)
 {

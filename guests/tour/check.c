@@ -123,11 +123,16 @@ bool wait_for_interrupts(unsigned count)
 void kernel_main(const char *cmdline)
 {
     static const struct { const char *name; void (*run)(void); } topics[] = {
-        { "paging", paging_checks }, { "edits", paging_edit_checks }, { "descriptors", descriptor_checks },
+        { "paging", paging_checks }, { "edits", paging_edit_checks },
+#ifdef SPEAKS_PVM
+        { "pvm", pvm_checks },
+#else
+        { "descriptors", descriptor_checks },
         { "exceptions", exception_checks }, { "nested", nested_checks }, { "flags", flags_checks }, { "cpu", cpu_checks },
         { "state", extended_state_checks }, { "code", code_checks }, { "devices", device_checks },
         { "interrupts", interrupt_checks }, { "syscalls", syscall_checks }, { "users", user_checks },
         { "processes", process_checks },
+#endif
     };
     const char *wanted = NULL;
 

@@ -96,3 +96,6 @@ void interrupt_checks(void);
 void syscall_checks(void);
 void user_checks(void);
 void process_checks(void);
+#ifdef SPEAKS_PVM
+void pvm_checks(void);
+#endif

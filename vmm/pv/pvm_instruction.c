@@ -28,20 +28,16 @@ static bool is_synthetic_cpuid(const uint8_t *code, unsigned length)
     return length >= PVM_SYNTHETIC_CPUID_BYTES && memcmp(code, PVM_SYNTHETIC_CPUID, PVM_SYNTHETIC_CPUID_BYTES) == 0;
 }
 
-/* INT3, INT 4 and INT 80h are the guest's own; a gate of the kernel below refuses them as it does the others. */
-static bool is_software_interrupt(uint8_t vector, uint32_t error)
-{
-    uint32_t number = error >> ERROR_INDEX_SHIFT;
-
-    return vector == VECTOR_GP && (error & ((1u << ERROR_INDEX_SHIFT) - 1)) == ERROR_IDT &&
-           (number == VECTOR_BP || number == VECTOR_OF || number == VECTOR_SYSCALL);
-}
-
-static enum privileged_result software_interrupt(struct pvm *pvm, uint8_t number, unsigned length)
+/* INT n, to which the kernel below says no in any case. INT3, INT 4 and INT 80h are the guest's own. The number is the
+ * instruction's: QEMU gives another one in the error code. */
+static enum privileged_result software_interrupt(struct pvm *pvm, const struct privileged_instruction *instruction)
 {
     struct vcpu *vcpu = pvm->cpu->vcpu;
+    uint8_t number = (uint8_t)instruction->immediate;
 
-    vcpu_set(vcpu, VCPU_RIP, vcpu_get(vcpu, VCPU_RIP) + length);
+    if (number != VECTOR_BP && number != VECTOR_OF && number != VECTOR_SYSCALL)
+        return raise(pvm, VECTOR_GP, (uint32_t)number << ERROR_INDEX_SHIFT | ERROR_IDT);
+    vcpu_set(vcpu, VCPU_RIP, vcpu_get(vcpu, VCPU_RIP) + instruction->length);
     vcpu->event = (struct vcpu_event) {
         .kind = number < PVM_FIRST_INTERRUPT ? VCPU_EVENT_EXCEPTION : VCPU_EVENT_INTERRUPT,
         .vector = number,
@@ -76,10 +72,9 @@ enum privileged_result pvm_exception(struct pvm *pvm, uint8_t vector, uint32_t e
         return PRIVILEGED_EXIT;
     }
     instruction = privileged_decode_cached(&pvm->cpu->cache, rip, code, length);
-    if (instruction && is_software_interrupt(vector, error))
-        return software_interrupt(pvm, (uint8_t)(error >> ERROR_INDEX_SHIFT), instruction->length);
-    if (!pvm_is_supervisor(pvm) || !instruction || instruction->patched || instruction->operation == PRIVILEGED_INT ||
-        is_refused(instruction->operation))
+    if (vector == VECTOR_GP && instruction && instruction->operation == PRIVILEGED_INT)
+        return software_interrupt(pvm, instruction);
+    if (!pvm_is_supervisor(pvm) || !instruction || instruction->patched || is_refused(instruction->operation))
         return raise(pvm, vector, error);
     return privileged_exception(pvm->cpu, vector, error, dr6, exit);
 }
