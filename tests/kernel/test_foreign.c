@@ -6,11 +6,12 @@
 
 #define BADGE 0xfau
 
-extern const char foreign_syscall[], foreign_ud2[], foreign_int[], foreign_read[], foreign_loop[];
+extern const char foreign_syscall[], foreign_ud2[], foreign_int[], foreign_sysenter[], foreign_read[], foreign_loop[];
 __asm__(".pushsection .text\n"
         "foreign_syscall: syscall\n"
         "foreign_ud2: ud2\n"
         "foreign_int: int $0xf0\n"
+        "foreign_sysenter: sysenter\n"
         "foreign_read: movq (%rdi), %rax\n"
         "foreign_loop: jmp foreign_loop\n"
         ".popsection");
@@ -99,6 +100,11 @@ TEST(exceptions_of_a_foreign_thread_are_told_in_the_same_form)
     EXPECT(is_at(&f, BEAML4_FOREIGN_EXCEPTION, foreign_int));
     EXPECT_EQ(f.word[BEAML4_FOREIGN_VECTOR], 13);
     EXPECT_EQ(f.word[BEAML4_FOREIGN_ERROR], 0xf0 * 8 + 2);
+    f.word[BEAML4_FOREIGN_RIP] = (seL4_Word)foreign_sysenter; /* #GP, or in AMD's long mode #UD */
+    answer(&f, 0, BEAML4_FOREIGN_REGISTERS, 0);
+    EXPECT(take(e, &f));
+    EXPECT(is_at(&f, BEAML4_FOREIGN_EXCEPTION, foreign_sysenter));
+    EXPECT(f.word[BEAML4_FOREIGN_VECTOR] == 13 || f.word[BEAML4_FOREIGN_VECTOR] == 6);
     f.word[BEAML4_FOREIGN_RIP] = (seL4_Word)foreign_read;
     answer(&f, 0, BEAML4_FOREIGN_REGISTERS, 0);
     EXPECT(take(e, &f));
@@ -134,10 +140,14 @@ TEST(foreign_thread_goes_on_with_registers_that_ring_3_can_have)
     f.word[BEAML4_FOREIGN_RFLAGS] = 2;
     f.word[BEAML4_FOREIGN_RIP] = 0x0000800000000000;
     f.word[BEAML4_FOREIGN_FS_BASE] = 0x8000000000000000;
+    f.word[BEAML4_FOREIGN_GS_BASE] = 0x0000800000000000;
+    f.word[4] = 0x7fff800000000000; /* rsp may be anything */
     answer(&f, 0, BEAML4_FOREIGN_REGISTERS, 0);
     EXPECT(take(e, &f)); /* at 0, where nothing is */
     EXPECT(is_at(&f, BEAML4_FOREIGN_PAGE_FAULT, NULL));
     EXPECT_EQ(f.word[BEAML4_FOREIGN_FS_BASE], 0);
+    EXPECT_EQ(f.word[BEAML4_FOREIGN_GS_BASE], 0);
+    EXPECT_EQ(f.word[4], 0x7fff800000000000);
 }
 
 TEST(foreign_thread_that_runs_can_be_stopped)
@@ -185,6 +195,94 @@ TEST(answer_to_a_foreign_thread_changes_its_address_space)
     EXPECT(take(e, &f));
     answer(&f, 0, BEAML4_FOREIGN_REGISTERS - 1, 0);
     EXPECT(!take(e, &f));
+}
+
+TEST(stopping_a_foreign_thread_that_does_not_run_does_nothing)
+{
+    struct foreign f = new_foreign(e, foreign_loop, BELOW_ROOT);
+
+    EXPECT_OK(seL4_TCB_Suspend(f.thread->tcb));
+    EXPECT_OK(sel4_tcb_stop(f.thread->tcb));
+    EXPECT(!take(e, &f));
+    EXPECT_OK(seL4_TCB_Resume(f.thread->tcb));
+    EXPECT_OK(sel4_tcb_stop(f.thread->tcb)); /* before its first instruction */
+    EXPECT(take(e, &f));
+    EXPECT(is_at(&f, BEAML4_FOREIGN_STOPPED, foreign_loop));
+
+    /* One that came to wait before it was foreign goes on waiting. */
+    struct raw_call call = raw_call(seL4_SysRecv, new_endpoint(e), 0);
+    seL4_CPtr notification = new_notification(e);
+    struct thread *waiting = start_raw(e, &call);
+    EXPECT_EQ(seL4_TCB_SetFlags(waiting->tcb, 0, BEAML4_TCBFlag_Foreign).flags, BEAML4_TCBFlag_Foreign);
+    EXPECT_OK(sel4_tcb_stop(waiting->tcb));
+    EXPECT_EQ(seL4_TCB_SetFlags(waiting->tcb, BEAML4_TCBFlag_Foreign, 0).flags, 0);
+    raw(seL4_SysNBSend, call.io.dest, tag(0x77, 0, 4));
+    EXPECT(waiting->finished);
+    EXPECT_RAW_WORDS(call.io);
+
+    call = raw_call(seL4_SysRecv, notification, 0);
+    waiting = start_raw(e, &call);
+    EXPECT_EQ(seL4_TCB_SetFlags(waiting->tcb, 0, BEAML4_TCBFlag_Foreign).flags, BEAML4_TCBFlag_Foreign);
+    EXPECT_OK(sel4_tcb_stop(waiting->tcb));
+    EXPECT_EQ(seL4_TCB_SetFlags(waiting->tcb, BEAML4_TCBFlag_Foreign, 0).flags, 0);
+    EXPECT(!waiting->finished);
+    raw(seL4_SysSend, notification, 0);
+    EXPECT(waiting->finished);
+}
+
+/* A thread_function: takes what comes at the endpoint ARGUMENT and answers with all registers. */
+static void take_and_answer(struct env *e, struct thread *t, seL4_Word argument)
+{
+    struct sel4_registers io = { .dest = argument };
+
+    (void)e;
+    sel4_syscall(seL4_SysRecv, &io);
+    t->result[0] = io.info;
+    t->result[1] = io.mr[2];
+    io.info = tag(0, 0, BEAML4_FOREIGN_REGISTERS);
+    sel4_syscall(seL4_SysReply, &io);
+}
+
+TEST(handler_without_ipc_buffer_gets_four_registers_and_lets_no_foreign_thread_go_on)
+{
+    struct foreign f = new_foreign(e, foreign_syscall, BELOW_ROOT);
+    struct thread *handler = new_thread(e, 0);
+
+    EXPECT_OK(seL4_TCB_SetIPCBuffer(handler->tcb, 0, handler->buffer_frame));
+    start(handler, take_and_answer, f.endpoint, ABOVE_ROOT);
+    seL4_TCB_SetPriority(f.thread->tcb, seL4_CapInitThreadTCB, ABOVE_ROOT);
+    EXPECT(handler->finished);
+    EXPECT_EQ(handler->result[0], tag(BEAML4_Fault_Foreign, 0, 4));
+    EXPECT_EQ(handler->result[1], 0); /* rdx */
+    EXPECT(!take(e, &f));
+    EXPECT_OK(seL4_TCB_Resume(f.thread->tcb));
+    EXPECT(take(e, &f));
+    EXPECT(is_at(&f, BEAML4_FOREIGN_SYSCALL, foreign_syscall));
+}
+
+TEST(foreign_thread_whose_address_space_goes_has_none)
+{
+    struct foreign f = new_foreign(e, foreign_syscall, ABOVE_ROOT);
+    seL4_CPtr untyped = new_untyped(e, seL4_PML4Bits), space = new_slot(e);
+
+    EXPECT_OK(seL4_Untyped_Retype(untyped, seL4_X64_PML4Object, 0, ROOT, 0, 0, space, 1));
+    EXPECT_OK(seL4_X86_ASIDPool_Assign(seL4_CapInitThreadASIDPool, space));
+    map_image(e, space);
+    EXPECT(take(e, &f));
+    answer(&f, 0, BEAML4_FOREIGN_REGISTERS + 1, space);
+    EXPECT(take(e, &f));
+    EXPECT(is_at(&f, BEAML4_FOREIGN_SYSCALL, foreign_syscall)); /* where the code is as well */
+    EXPECT_OK(seL4_CNode_Revoke(ROOT, untyped, ROOT_DEPTH));
+    answer(&f, 0, 0, 0);
+    EXPECT(take(e, &f));
+    EXPECT(is_at(&f, BEAML4_FOREIGN_PAGE_FAULT, foreign_syscall));
+    answer(&f, 0, BEAML4_FOREIGN_REGISTERS + 1, space); /* an empty slot */
+    EXPECT(!take(e, &f));
+    EXPECT_OK(seL4_TCB_Resume(f.thread->tcb));
+    EXPECT(take(e, &f));
+    answer(&f, 0, BEAML4_FOREIGN_REGISTERS + 1, seL4_CapInitThreadVSpace);
+    EXPECT(take(e, &f));
+    EXPECT(is_at(&f, BEAML4_FOREIGN_SYSCALL, foreign_syscall));
 }
 
 TEST(thread_is_not_foreign_unless_that_is_asked_for)
