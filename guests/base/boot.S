@@ -1,6 +1,6 @@
-/* The two ways in: entry64 by the Linux 64-bit protocol (long mode, rsi = struct boot_params), entry32 by PVH (32-bit protected
- * mode, paging off, ebx = struct hvm_start_info). Both map the first GiB twice, to itself and at kernel_base, and go on at
- * kernel_start(information, whether by PVH), which runs where it was linked. */
+/* The two ways in: entry64 by the Linux 64-bit protocol (long mode, rsi = struct boot_params), entry32 by PVH
+ * (32-bit protected mode, paging off, ebx = struct hvm_start_info). Both map the first GiB twice, to itself and at
+ * kernel_base, and go on at kernel_start(information, whether by PVH), which runs where it was linked. */
     .set PAGE_FLAGS, 0x83               /* present, writable, 2 MiB */
     .set TABLE_FLAGS, 0x03
     .set CR4_PAE, 1 << 5

@@ -39,7 +39,8 @@ static void set_tss(void)
 
 void descriptors_init(void)
 {
-    struct table_pointer gdt_pointer = { sizeof gdt - 1, (uint64_t)gdt }, idt_pointer = { sizeof idt - 1, (uint64_t)idt };
+    struct table_pointer gdt_pointer = { sizeof gdt - 1, (uint64_t)gdt }, idt_pointer = { sizeof idt - 1,
+                                                                                         (uint64_t)idt };
 
     for (unsigned i = 0; i < 256; i++)
         set_gate(i, (uint64_t)vectors + i * 16, GATE_INTERRUPT, i == VECTOR_DF ? IST_DOUBLE_FAULT : 0);

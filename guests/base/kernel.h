@@ -58,8 +58,8 @@ extern uint64_t no_execute;  /* PTE_NX where the processor has it, else 0 */
 void memory_init(uint64_t from, uint64_t end);
 void *page_new(void);
 void page_free(void *page);
-/* The entry of level LEVEL (1: 4 KiB, 2: 2 MiB, 3: 1 GiB, 4) that maps ADDRESS; tables on the way are made, with FLAGS of theirs.
- * NULL: no memory, or there is a larger page in the way. */
+/* The entry of level LEVEL (1: 4 KiB, 2: 2 MiB, 3: 1 GiB, 4) that maps ADDRESS; tables on the way are made, with
+ * FLAGS of theirs. NULL: no memory, or there is a larger page in the way. */
 uint64_t *entry_of(uint64_t root, uint64_t address, unsigned level, uint64_t flags);
 /* The same where all is there already. */
 uint64_t *find_entry(uint64_t root, uint64_t address, unsigned level);
@@ -133,7 +133,8 @@ struct user {
     bool by_sysret;
 } __attribute__((aligned(16))); /* so that the processor, which aligns the stack, pushes into it */
 
-/* Runs a user program until something brings it back: gives the vector, or VECTOR_SYSCALL. Interrupts must be disabled. */
+/* Runs a user program until something brings it back: gives the vector, or VECTOR_SYSCALL. Interrupts must be
+ * disabled. */
 uint64_t run_user(struct user *user);
 void enter_user(void);
 void enter_user_by_sysret(void);

@@ -24,7 +24,8 @@ static char command_line[CMDLINE_MAX];
 
 void kernel_start(uint64_t information, uint64_t by_pvh);
 
-/* The machine may be a virtual one, where sleep type 5 is to power off, or QEMU's own, where it is 0; in Bochs it stays on. */
+/* The machine may be a virtual one, where sleep type 5 is to power off, or QEMU's own, where it is 0; in Bochs it
+ * stays on. */
 void power_off(void)
 {
     out16(PM1_CONTROL, SLEEP_ENABLE | SLEEP_S5);

@@ -1,8 +1,8 @@
 /* Ways into the kernel and back to user programs.
  *
- * A user program runs within enter_user(), which returns when a program's exception, an interrupt, or SYSCALL has brought the
- * processor back. Its registers are then in struct user, because the stack that the processor changes to (TSS.rsp0) ends where
- * the registers of struct user end. GS has the kernel's base in the kernel. */
+ * A user program runs within enter_user(), which returns when a program's exception, an interrupt, or SYSCALL has
+ * brought the processor back. Its registers are then in struct user, because the stack that the processor changes to
+ * (TSS.rsp0) ends where the registers of struct user end. GS has the kernel's base in the kernel. */
 #include "guests/base/layout.h"
 
     .text

@@ -123,7 +123,8 @@ static void uptime(void)
 {
     uint64_t milliseconds = (rdtsc() - started) / (tsc_hz / 1000);
 
-    print("%lu.%03lu seconds, %lu timer interrupts; time-stamp counter %lu kHz\n", milliseconds / 1000, milliseconds % 1000, now,
+    print("%lu.%03lu seconds, %lu timer interrupts; time-stamp counter %lu kHz\n", milliseconds / 1000,
+          milliseconds % 1000, now,
           tsc_hz / 1000);
 }
 
@@ -193,7 +194,8 @@ void kernel_main(const char *cmdline)
     out8(INTERRUPT_ENABLE, RECEIVER_INTERRUPT);
     route_pin(SERIAL_PIN, VECTOR_SERIAL, false);
     time_start();
-    print("beaml4's small guest is up: %lu KiB of memory. Try: help, spawn primes, ps, bench, poweroff.\n> ", memory.total / KIB);
+    print("beaml4's small guest is up: %lu KiB of memory. Try: help, spawn primes, ps, bench, poweroff.\n> ",
+          memory.total / KIB);
     take_input();
     for (;;) {
         read_commands();

@@ -6,7 +6,7 @@
 
 volatile struct caught caught;
 volatile uint64_t resume, attempt;
-bool on_tcg, on_qemu, on_bare_qemu, on_vtx;
+bool on_tcg, on_qemu, on_bare_qemu, on_vtx, on_bochs;
 volatile unsigned interrupts;
 volatile uint8_t interrupt_vector[INTERRUPTS_KEPT];
 
@@ -101,7 +101,8 @@ static void take(struct frame *frame)
     caught.ss = frame->ss;
     caught.count++;
     if (!resume) {
-        print("Bail out! exception %lu, error %lx, at %lx, rsp %lx, cr2 %lx\n", vector, frame->error, frame->rip, frame->rsp,
+        print("Bail out! exception %lu, error %lx, at %lx, rsp %lx, cr2 %lx\n", vector, frame->error, frame->rip,
+              frame->rsp,
               READ_CR(2));
         power_off();
     }
@@ -127,8 +128,8 @@ void kernel_main(const char *cmdline)
 #ifdef SPEAKS_PVM
         { "pvm", pvm_checks },
 #else
-        { "descriptors", descriptor_checks },
-        { "exceptions", exception_checks }, { "nested", nested_checks }, { "flags", flags_checks }, { "cpu", cpu_checks },
+        { "descriptors", descriptor_checks }, { "exceptions", exception_checks }, { "nested", nested_checks },
+        { "flags", flags_checks }, { "cpu", cpu_checks },
         { "state", extended_state_checks }, { "code", code_checks }, { "devices", device_checks },
         { "interrupts", interrupt_checks }, { "syscalls", syscall_checks }, { "users", user_checks },
         { "processes", process_checks },
@@ -141,6 +142,8 @@ void kernel_main(const char *cmdline)
             wanted = cmdline + 5;
         if (starts_with(cmdline, "qemu"))
             on_qemu = on_tcg = true;
+        if (starts_with(cmdline, "bochs"))
+            on_bochs = true;
         if (starts_with(cmdline, "vtx"))
             on_vtx = true;
         if (starts_with(cmdline, "tcg"))

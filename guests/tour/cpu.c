@@ -7,7 +7,8 @@ static void check_control_registers(void)
 {
     uint64_t cr0 = READ_CR(0), cr3 = READ_CR(3), cr4 = READ_CR(4);
 
-    check((cr0 & (CR0_PE | CR0_PG | CR0_WP | CR0_NE)) == (CR0_PE | CR0_PG | CR0_WP | CR0_NE), "CR0 says what was enabled");
+    check((cr0 & (CR0_PE | CR0_PG | CR0_WP | CR0_NE)) == (CR0_PE | CR0_PG | CR0_WP | CR0_NE),
+          "CR0 says what was enabled");
     WRITE_CR(0, cr0 | CR0_AM | CR0_TS);
     check_equal(READ_CR(0), cr0 | CR0_AM | CR0_TS, "CR0 is what was written");
     WRITE_CR(0, cr0);
@@ -83,7 +84,8 @@ static void check_bases(void)
     __asm__ volatile("movq %%gs:0, %0" : "=r"(value));
     check_equal(value, 0x1111, "and back");
     __asm__ volatile("swapgs");
-    check(rdmsr(MSR_GS_BASE) == (uint64_t)&second && rdmsr(MSR_KERNEL_GS_BASE) == (uint64_t)&first, "as their MSRs say");
+    check(rdmsr(MSR_GS_BASE) == (uint64_t)&second && rdmsr(MSR_KERNEL_GS_BASE) == (uint64_t)&first,
+          "as their MSRs say");
     wrmsr(MSR_FS_BASE, 0xffffffff80001234);
     check_equal(rdmsr(MSR_FS_BASE), 0xffffffff80001234, "a base in the upper half");
 
@@ -137,7 +139,8 @@ static void check_msrs(void)
     wrmsr(MSR_PAT, 0x0007010600070106);
     check_equal(rdmsr(MSR_PAT), 0x0007010600070106, "PAT");
     wrmsr(MSR_PAT, pat);
-    check((rdmsr(MSR_EFER) & (EFER_SCE | EFER_LME | EFER_LMA)) == (EFER_SCE | EFER_LME | EFER_LMA), "EFER says long mode");
+    check((rdmsr(MSR_EFER) & (EFER_SCE | EFER_LME | EFER_LMA)) == (EFER_SCE | EFER_LME | EFER_LMA),
+          "EFER says long mode");
     if (!on_bare_qemu) {
         TRY("rdmsr", : : "c"(0x12345) : "rax", "rdx");
         check_fault(VECTOR_GP, 0, "an MSR that there is not, read");

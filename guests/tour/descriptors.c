@@ -169,9 +169,11 @@ static void check_far_transfers(void)
                      : "+r"(reached), "=&r"(rsp_before), "=&r"(rsp_after) : "i"(SELECTOR_CODE) : "rax", "memory");
     check(reached == 2 && rsp_before == rsp_after, "a far return that drops arguments");
     check_far_jump();
-    TRY_WITH("movq %%rsp, %%rbx; pushq %0; pushq $0", "lretq", "movq %%rbx, %%rsp", : : "i"(SELECTOR_NOTHING) : "rbx", "memory");
+    TRY_WITH("movq %%rsp, %%rbx; pushq %0; pushq $0", "lretq", "movq %%rbx, %%rsp", : : "i"(SELECTOR_NOTHING) : "rbx",
+             "memory");
     check_fault(VECTOR_GP, SELECTOR_NOTHING, "a far return to nothing");
-    TRY_WITH("movq %%rsp, %%rbx; pushq %0; pushq $0", "lretq", "movq %%rbx, %%rsp", : : "i"(SELECTOR_DATA) : "rbx", "memory");
+    TRY_WITH("movq %%rsp, %%rbx; pushq %0; pushq $0", "lretq", "movq %%rbx, %%rsp", : : "i"(SELECTOR_DATA) : "rbx",
+             "memory");
     check_fault(VECTOR_GP, SELECTOR_DATA, "a far return to data");
 }
 

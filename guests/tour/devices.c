@@ -67,7 +67,8 @@ static void check_ports(void)
     wrmsr(MSR_FS_BASE, 0);
     if (on_vtx)
         return;
-    TRY_WITH("movq %%rdi, %%rbx", "insb", "movq %%rbx, %%rdi", : : "D"(TEST_BASE + 30 * GIB), "d"(SCRATCH_PORT) : "rbx", "memory");
+    TRY_WITH("movq %%rdi, %%rbx", "insb", "movq %%rbx, %%rdi", : : "D"(TEST_BASE + 30 * GIB), "d"(SCRATCH_PORT) : "rbx",
+             "memory");
     check_page_fault(PF_WRITE, TEST_BASE + 30 * GIB, "insb to a page that is not there");
 }
 
@@ -94,19 +95,24 @@ static void check_addresses(void)
                "r"(page), "r"(minus_two));
     CHECK_FORM("r8 and r15", "movq %2, %%r8; movq %3, %%r15; movl %%edx, (%%r8,%%r15,4)", "movl (%%r8,%%r15,4), %%eax",
                "r"(page), "r"(4ul));
-    CHECK_FORM("rbp and r13, whose encoding is special", "pushq %%rbp; movq %2, %%r13; movq %2, %%rbp; movl %%edx, (%%r13)",
+    CHECK_FORM("rbp and r13, whose encoding is special", "pushq %%rbp; movq %2, %%r13; movq %2, %%rbp; "
+               "movl %%edx, (%%r13)",
                "movl 0(%%rbp), %%eax; popq %%rbp", "r"(window));
-    CHECK_FORM("rsp and r12, whose encoding is too", "movq %2, %%r12; movq %%rsp, %%rcx; movl %%edx, (%%r12); movq %2, %%rsp",
+    CHECK_FORM("rsp and r12, whose encoding is too", "movq %2, %%r12; movq %%rsp, %%rcx; movl %%edx, (%%r12); "
+               "movq %2, %%rsp",
                "movl (%%rsp), %%eax; movq %%rcx, %%rsp", "r"(window));
-    CHECK_FORM("relative to rip", "movl %%edx, kernel_base + 0x40001010(%%rip)", "movl kernel_base + 0x40001010(%%rip), %%eax");
-    CHECK_FORM("an absolute address of 32 bits", "movl %%edx, kernel_base + 0x40001010", "movl kernel_base + 0x40001010, %%eax");
+    CHECK_FORM("relative to rip", "movl %%edx, kernel_base + 0x40001010(%%rip)",
+               "movl kernel_base + 0x40001010(%%rip), %%eax");
+    CHECK_FORM("an absolute address of 32 bits", "movl %%edx, kernel_base + 0x40001010",
+               "movl kernel_base + 0x40001010, %%eax");
     CHECK_FORM("one of 64 bits", "movl %%edx, %%eax; movabsl %%eax, kernel_base + 0x40001010",
                "xorl %%eax, %%eax; movabsl kernel_base + 0x40001010, %%eax");
     wrmsr(MSR_FS_BASE, page);
     CHECK_FORM("a base of FS", "movl %%edx, %%fs:16", "movl %%fs:(%2), %%eax", "r"(16ul));
     wrmsr(MSR_FS_BASE, 0);
     if (!IN_UPPER_HALF)
-        CHECK_FORM("registers of 32 bits", "movl %%edx, 16(%k2)", "movl (%k2,%k3), %%eax", "r"(page | 1ul << 40), "r"(16));
+        CHECK_FORM("registers of 32 bits", "movl %%edx, 16(%k2)", "movl (%k2,%k3), %%eax", "r"(page | 1ul << 40),
+                   "r"(16));
 }
 
 static void check_instructions(void)

@@ -1,4 +1,5 @@
-/* Exceptions in the kernel: vector, error code, saved rip, and what a handler sees of the machine. (SDM 3A chapter 6) */
+/* Exceptions in the kernel: vector, error code, saved rip, and what a handler sees of the machine. (SDM 3A chapter
+ * 6) */
 #include "guests/tour/tour.h"
 
 #define VECTOR_FREE 0x90 /* nothing else uses it */

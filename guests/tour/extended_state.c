@@ -7,7 +7,8 @@
 
 static void set_xmm(uint64_t value)
 {
-    __asm__ volatile("movq %0, %%xmm0; punpcklqdq %%xmm0, %%xmm0; movdqa %%xmm0, %%xmm7; movdqa %%xmm0, %%xmm15" : : "r"(value));
+    __asm__ volatile("movq %0, %%xmm0; punpcklqdq %%xmm0, %%xmm0\n\t"
+                     "movdqa %%xmm0, %%xmm7; movdqa %%xmm0, %%xmm15" : : "r"(value));
 }
 
 static bool xmm_is(uint64_t value)

@@ -1,4 +1,5 @@
-/* Interrupts: priorities, masks, where they may come, and what wakes a processor that halts. (SDM 3A chapters 6 and 10) */
+/* Interrupts: priorities, masks, where they may come, and what wakes a processor that halts. (SDM 3A chapters 6 and
+ * 10) */
 #include "guests/tour/tour.h"
 
 #define VECTOR_TIMER   0x71
@@ -110,13 +111,15 @@ static void check_windows(void)
     on_trap(0x61, take_and_look);
     interrupts = 0;
     apic_self(0x61);
-    __asm__ volatile("pushq %1; popfq\n1:\tnop; nop; cli; leaq 1b(%%rip), %0" : "=r"(behind) : "i"(RFLAGS_IF | 2) : "memory", "cc");
+    __asm__ volatile("pushq %1; popfq\n1:\tnop; nop; cli; leaq 1b(%%rip), %0" : "=r"(behind) : "i"(RFLAGS_IF | 2)
+                     : "memory", "cc");
     check_equal(interrupts, 1, "popf lets an interrupt in");
     if (!on_qemu)
         check_equal(interrupted_rip, behind, "right behind it");
     check(interrupted_rflags & RFLAGS_IF, "whose frame has IF");
     apic_self(0x61);
-    __asm__ volatile("movl %%ss, %%eax; movq %%rsp, %%rcx; pushq %%rax; pushq %%rcx; pushq %1; movl %%cs, %%eax; pushq %%rax\n\t"
+    __asm__ volatile("movl %%ss, %%eax; movq %%rsp, %%rcx; pushq %%rax; pushq %%rcx; pushq %1; movl %%cs, %%eax; "
+                     "pushq %%rax\n\t"
                      "leaq 1f(%%rip), %%rax; pushq %%rax; iretq\n1:\tnop; nop; cli; leaq 1b(%%rip), %0"
                      : "=r"(behind) : "i"(RFLAGS_IF | 2) : "rax", "rcx", "memory", "cc");
     check_equal(interrupts, 2, "iret does");
@@ -200,7 +203,8 @@ static void check_serial(void)
     out8(MODEM_CONTROL, OUT2);
     (void)in8(INTERRUPT_ID);
     out8(INTERRUPT_ENABLE, TRANSMITTER_INTERRUPT);
-    check(wait_for_interrupts(1) && interrupt_vector[0] == VECTOR_SERIAL, "the serial port's interrupt, by the I/O APIC");
+    check(wait_for_interrupts(1) && interrupt_vector[0] == VECTOR_SERIAL,
+          "the serial port's interrupt, by the I/O APIC");
     out8(INTERRUPT_ENABLE, 0);
     route_pin(SERIAL_PIN, VECTOR_SERIAL, true);
     interrupts = 0;

@@ -45,7 +45,8 @@ static void take_double_fault(struct frame *frame)
 
 static void check_double_fault(unsigned count, uint64_t stack, const char *name)
 {
-    bool passed = double_faults == count && double_fault.rip == attempt && double_fault.error == 0 && double_fault.rsp == stack
+    bool passed = double_faults == count && double_fault.rip == attempt && double_fault.error == 0
+        && double_fault.rsp == stack
                   && double_fault.ss == SELECTOR_DATA;
 
     if (!passed)
@@ -108,7 +109,8 @@ static void check_iret(void)
                      : "=&r"(flags), "=&r"(rsp), "=&r"(after)
                      : "i"(SELECTOR_DATA), "r"(RFLAGS_FIXED | RFLAGS_CF | RFLAGS_ID), "i"(SELECTOR_CODE)
                      : "rax", "rbx", "memory", "cc");
-    check_equal(flags & (RFLAGS_CF | RFLAGS_ZF | RFLAGS_IF | RFLAGS_ID), RFLAGS_CF | RFLAGS_ID, "iretq loads the flags");
+    check_equal(flags & (RFLAGS_CF | RFLAGS_ZF | RFLAGS_IF | RFLAGS_ID), RFLAGS_CF | RFLAGS_ID,
+                "iretq loads the flags");
     check_equal(after, 0, "and the stack, in the kernel as well");
 
     TRY_WITH(PUSH_FRAME("%0", "%%rbx", "$2", "%1", "%2"), "iretq", "movq %%rbx, %%rsp",

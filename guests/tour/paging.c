@@ -133,7 +133,8 @@ static void check_large_pages(void)
     *entry = base | PTE_PRESENT | PTE_LARGE | KERNEL_PAGE | 1ul << 13;
     invlpg((void *)window);
     READ(window);
-    check_page_fault(PF_PRESENT | PF_RESERVED, (uint64_t)window, "an address of 2 MiB that is not a multiple is reserved");
+    check_page_fault(PF_PRESENT | PF_RESERVED, (uint64_t)window,
+                     "an address of 2 MiB that is not a multiple is reserved");
     *entry = 0;
     invlpg((void *)window);
     READ(window);
@@ -148,7 +149,8 @@ static void check_large_pages(void)
     window = (void *)(address + physical);
     *window = ~MARK;
     check_equal(*(uint64_t *)VIRTUAL(physical), ~MARK, "a page of 1 GiB");
-    check_equal(*entry & (PTE_ACCESSED | PTE_DIRTY), PTE_ACCESSED | PTE_DIRTY, "its entry becomes accessed and dirty as well");
+    check_equal(*entry & (PTE_ACCESSED | PTE_DIRTY), PTE_ACCESSED | PTE_DIRTY,
+                "its entry becomes accessed and dirty as well");
     *entry = 0;
     invlpg((void *)window);
     READ(window);
@@ -215,7 +217,8 @@ static void check_across_pages(void)
     uint64_t *first = new_page;
     map_new(9 * PAGE, KERNEL_PAGE);
     TRY("movq %1, (%0)", : : "r"(address + PAGE - 4), "r"(MARK) : "memory");
-    check_equal(first[PAGE / 8 - 1] >> 32 | (uint64_t)(uint32_t)new_page[0] << 32, (MARK & 0xffffffff) | MARK >> 32 << 32,
+    check_equal(first[PAGE / 8 - 1] >> 32 | (uint64_t)(uint32_t)new_page[0] << 32,
+                (MARK & 0xffffffff) | MARK >> 32 << 32,
                 "a write across two pages that lie apart");
     uint64_t *entry = map_new(9 * PAGE, KERNEL_PAGE);
     *entry &= ~PTE_WRITE;

@@ -1,5 +1,5 @@
-/* Page tables that are changed while they are in use, by whatever instruction can write: what follows INVLPG or a load of CR3
- * sees the change. */
+/* Page tables that are changed while they are in use, by whatever instruction can write: what follows INVLPG or a
+ * load of CR3 sees the change. */
 #include "guests/tour/tour.h"
 
 #define AREA (TEST_BASE + 8 * GIB)
@@ -152,7 +152,8 @@ static void check_tables(void)
     check_seen(1, "and can become a table again");
 
     /* The same table at two places. */
-    volatile uint64_t *second = entry_of(kernel_root, AREA + GIB, 2, KERNEL_TABLE), *second_window = (void *)(AREA + GIB);
+    volatile uint64_t *second = entry_of(kernel_root, AREA + GIB, 2, KERNEL_TABLE),
+        *second_window = (void *)(AREA + GIB);
     *second = PHYSICAL(other) | KERNEL_TABLE;
     check_equal(*second_window, 1, "a table in two places");
     other[0] = pte(2);

@@ -6,8 +6,8 @@
 #define SLICE 50000   /* of the timer's ticks */
 #define ROUNDS 40u
 
-/* Fills every register from its number (rbx), and looks again and again whether they are still so: general registers, x87, SSE;
- * in its data page it counts how often, and whether something was wrong. */
+/* Fills every register from its number (rbx), and looks again and again whether they are still so: general
+ * registers, x87, SSE; in its data page it counts how often, and whether something was wrong. */
 USER_CODE(worker,
     "   movq %rbx, %rax; imulq $0x1234567, %rax; movq %rax, %r8; notq %rax; movq %rax, %r15\n"
     "   movq %r8, %xmm0; punpcklqdq %xmm0, %xmm0; movdqa %xmm0, %xmm5; movq %r15, %xmm15\n"
@@ -120,7 +120,8 @@ static void check_eager(void)
         save(state[i]);
     }
     stop_timer();
-    report(failures, "processes that the timer interrupts keep their registers, FPU, and memory", "and all of them run");
+    report(failures, "processes that the timer interrupts keep their registers, FPU, and memory",
+           "and all of them run");
     end_processes();
 }
 
@@ -174,7 +175,8 @@ static void check_yielding(void)
     end_processes();
 }
 
-/* What one process has in its FPU, another sees only where the kernel lets it: it gets exactly what the kernel loads. */
+/* What one process has in its FPU, another sees only where the kernel lets it: it gets exactly what the kernel
+ * loads. */
 static void check_secrets(void)
 {
     unsigned failures;
@@ -188,7 +190,8 @@ static void check_secrets(void)
     load_program(&process[1], look_at_fpu, look_at_fpu_end);
     restore(state[1]);
     failures += run_user(&process[1]) != VECTOR_SYSCALL;
-    check(!failures && process[1].frame.rax == 0 && process[1].frame.rdx == 0, "a process does not see another one's FPU");
+    check(!failures && process[1].frame.rax == 0 && process[1].frame.rdx == 0,
+          "a process does not see another one's FPU");
     end_processes();
 }
 
@@ -208,7 +211,8 @@ static void check_spaces(void)
         wrong += run_user(&process[i]) != VECTOR_SYSCALL || process[i].frame.rax != i * 1000 + round / PROCESSES;
     }
     check_equal(wrong, 0, "one address, four spaces, 400 changes between them");
-    uint64_t *first = find_entry(process[0].root, USER_DATA, 1), *second = find_entry(process[1].root, USER_DATA, 1), kept = *first;
+    uint64_t *first = find_entry(process[0].root, USER_DATA, 1), *second = find_entry(process[1].root, USER_DATA, 1),
+        kept = *first;
     *first = *second;
     *second = kept;
     for (unsigned i = 0; i < 2; i++) {

@@ -117,14 +117,16 @@ static void check_masked_flags(void)
     wrmsr(MSR_LSTAR, (uint64_t)take_syscall_flags);
     RUN(user_flags);
     if (!on_qemu) /* whose processor loses those that it keeps elsewhere */
-        check_equal(flags_at_entry, RFLAGS_FIXED | RFLAGS_CF, "the kernel's flags are the program's without those of FMASK");
+        check_equal(flags_at_entry, RFLAGS_FIXED | RFLAGS_CF,
+                    "the kernel's flags are the program's without those of FMASK");
     check_equal(selectors_at_entry, SELECTOR_CODE << 16 | SELECTOR_DATA, "its selectors follow from STAR");
     check(program.frame.rflags & RFLAGS_DF, "the program's are what they were");
     wrmsr(MSR_FMASK, 0);
     RUN(user_flags);
     check(flags_at_entry & RFLAGS_IF, "an empty FMASK leaves interrupts enabled");
     if (!on_qemu)
-        check_equal(flags_at_entry & (RFLAGS_DF | RFLAGS_CF), RFLAGS_DF | RFLAGS_CF, "and the other flags as they were");
+        check_equal(flags_at_entry & (RFLAGS_DF | RFLAGS_CF), RFLAGS_DF | RFLAGS_CF,
+                    "and the other flags as they were");
     cli();
     wrmsr(MSR_FMASK, RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC);
     wrmsr(MSR_LSTAR, (uint64_t)take_syscall);

@@ -5,9 +5,14 @@
 
 #define NO_VECTOR 0xffff
 
-/* Where QEMU's processor itself is known to be wrong, nothing is expected of it. "tcg" on the command line: it executes the
- * guest's instructions; "qemu": it has the guest's page tables and interrupts as well, in AMD-V, or (bare) without a monitor. */
+/* Where QEMU's processor itself is known to be wrong, nothing is expected of it. "tcg" on the command line: it
+ * executes the guest's instructions; "qemu": it has the guest's page tables and interrupts as well, in AMD-V, or
+ * (bare) without a monitor. */
 extern bool on_tcg, on_qemu, on_bare_qemu;
+
+/* "bochs" on the command line: its processor keeps instructions that it has decoded over INVLPG of their second
+ * page. */
+extern bool on_bochs;
 
 /* "vtx" on the command line: the monitor cannot write CR2 there, and so raises no page fault of its own. */
 extern bool on_vtx;

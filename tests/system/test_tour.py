@@ -32,7 +32,7 @@ def tour(config, folder, kernel, emulator, options=(), checks=CHECKS_MIN):
 @pytest.mark.parametrize("image", IMAGES)
 @everywhere
 def test_a_tour_of_the_virtual_processor(tmp_path, computer, image):
-    quirks = "qemu" if computer.emulator == "qemu" else "vtx"
+    quirks = "qemu" if computer.emulator == "qemu" else "vtx bochs"
     tour(vm(image, quirks), tmp_path, computer.kernel, computer.emulator)
 
 
