@@ -12,9 +12,9 @@ you its serial console: first the system's log, then the guest's console. Ctrl-\
 
   --machine qemu    QEMU (default), which emulates AMD-V: a Linux guest is up in half a minute
   --machine bochs   Bochs, which emulates VT-x: it takes two minutes
-  --config FILE     the machines to run (default config/linux.toml)
-  --mode MODE       auto (hardware virtualization of either kind), vtx or svm, for all machines instead of what the
-                    configuration says; pv is not there yet
+  --config FILE     the machines to run (default config/linux.toml; with --mode pv config/shell.toml)
+  --mode MODE       auto (hardware virtualization of either kind, or else pv), vtx, svm or pv, for all machines instead
+                    of what the configuration says
   --mem MiB         memory of the emulated computer (default 512)
   --no-build        boot what was built last
 
@@ -23,7 +23,7 @@ END
 }
 
 machine=qemu
-config=config/linux.toml
+config=
 mode=
 memory=512
 iso_options=()
@@ -44,6 +44,10 @@ while [ $# -gt 0 ]; do
 done
 case "$machine" in qemu|bochs) ;; *) die "--machine is qemu or bochs, not $machine" ;; esac
 case "$mode" in ''|auto|vtx|svm|pv) ;; *) die "--mode is auto, vtx, svm or pv, not $mode" ;; esac
+if [ -z "$config" ]; then
+    config=config/linux.toml
+    [ "$mode" != pv ] || config=config/shell.toml
+fi
 case "$memory" in ''|*[!0-9]*) die "--mem is a number of MiB, not $memory" ;; esac
 
 cd "$TOP"
