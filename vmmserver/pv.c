@@ -97,7 +97,7 @@ const char *pv_load(struct pv *pv, const struct startup_file *kernel, char *mess
     log_patches(&report);
     if (report.isolation == 0)
         return NULL;
-    snprintf(message, size, "its kernel has %lu instructions, the first at %lx, by which its programs could run with its "
-             "memory, and which cannot be patched", report.isolation, report.failure[0].address);
+    snprintf(message, size, "its kernel has %lu instructions, the first at %lx, by which its programs could run with "
+             "its memory, and which cannot be patched", report.isolation, report.failure[0].address);
     return message;
 }

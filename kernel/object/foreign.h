@@ -1,4 +1,5 @@
-/* Foreign threads, beyond upstream: what they do that ends in the kernel is somebody else's to carry out (sel4/beaml4.h). */
+/* Foreign threads, beyond upstream: what they do that ends in the kernel is somebody else's to carry out
+ * (sel4/beaml4.h). */
 #pragma once
 
 #include <core/cpu.h>

@@ -1,4 +1,5 @@
-/* Invocations of an address space's root, beyond upstream (sel4/beaml4.h): what page tables that change all the time need. */
+/* Invocations of an address space's root, beyond upstream (sel4/beaml4.h): what page tables that change all the time
+ * need. */
 #include <object/paging.h>
 
 #include <core/lookup.h>

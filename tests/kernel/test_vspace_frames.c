@@ -81,7 +81,8 @@ TEST(parts_of_a_large_frame_are_mapped_and_taken_back_with_it)
     EXPECT(can(e, &prober, PROBE_READ, WINDOW));
     EXPECT_EQ(prober.value, MARK);
     EXPECT(!can(e, &prober, PROBE_WRITE, WINDOW));
-    EXPECT_OK(map_one(frame, slot, WINDOW | BEAML4_MAP_WRITE | BEAML4_MAP_NO_EXECUTE, 7 * PAGE)); /* what was there gives way */
+    /* What was there gives way. */
+    EXPECT_OK(map_one(frame, slot, WINDOW | BEAML4_MAP_WRITE | BEAML4_MAP_NO_EXECUTE, 7 * PAGE));
     EXPECT(can(e, &prober, PROBE_WRITE, WINDOW));
     EXPECT_EQ(whole[7 * PAGE / 8], WINDOW);
     whole[7 * PAGE / 8] = 0xc3; /* ret */
@@ -126,7 +127,8 @@ TEST(many_pages_go_by_one_call_up_to_the_one_that_is_wrong)
 TEST(mappings_that_cannot_be_are_refused)
 {
     need_ours(e);
-    seL4_CPtr frame = new_object(e, seL4_X86_LargePageObject, 0), small = new_object(e, seL4_X86_4K, 0), slot = new_slot(e);
+    seL4_CPtr frame = new_object(e, seL4_X86_LargePageObject, 0), small = new_object(e, seL4_X86_4K, 0);
+    seL4_CPtr slot = new_slot(e);
     seL4_CPtr unreadable = copy_of(e, frame, seL4_NoRights), read_only = copy_of(e, frame, seL4_CanRead);
     struct prober prober = new_prober(e);
 

@@ -241,7 +241,8 @@ static enum pv_outcome handle_stop(struct pv *pv, const struct pv_stop *stop, st
         return outcome_of(pv->speaks_pvm ? pvm_syscall(&pv->pvm, exit) : privileged_syscall(&pv->cpu, exit));
     case PV_STOP_PAGE_FAULT:
         pv->counts.page_faults++;
-        /* No access of ring 3 is a supervisor's. QEMU makes the accesses of far returns and IRET so, which SMAP then refuses. */
+        /* No access of ring 3 is a supervisor's. QEMU makes the accesses of far returns and IRET so, which SMAP then
+         * refuses. */
         if (!(stop->error & ERROR_USER))
             return handle_exception(pv, VECTOR_GP, 0, 0, exit);
         return pv_page_fault(pv, stop->address, stop->error, exit);

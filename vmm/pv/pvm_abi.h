@@ -1,6 +1,6 @@
 /* Numbers of the PVM guest ABI ("pagetable-based virtual machine", Documentation/virt/kvm/x86/pvm-spec.rst of
- * github.com/virt-pvm/linux), in the version in which supervisor exceptions arrive on the stack: the one that guests in the
- * field speak, Nanos among them. docs/pvm.md says what of it is offered. */
+ * github.com/virt-pvm/linux), in the version in which supervisor exceptions arrive on the stack: the one that guests
+ * in the field speak, Nanos among them. docs/pvm.md says what of it is offered. */
 #pragma once
 
 #include <stddef.h>
@@ -26,8 +26,8 @@
 #define PVM_MSR_SWITCH_CR3          7u
 #define PVM_MSR_COUNT               8u
 
-/* The linear range: first and last (exclusive) index into the PML4, then into the PML5, 16 bits each, of which the upper
- * seven are set. There is no PML5: its range is empty. */
+/* The linear range: first and last (exclusive) index into the PML4, then into the PML5, 16 bits each, of which the
+ * upper seven are set. There is no PML5: its range is empty. */
 #define PVM_RANGE_FIXED UINT64_C(0xff00ff00ff00ff00)
 #define PVM_RANGE_NONE  0x1ffu
 
@@ -78,4 +78,5 @@ struct pvm_vcpu_struct {
     uint32_t eflags, pkru;
     uint64_t rip, rsp, rcx, r11;
 };
-_Static_assert(offsetof(struct pvm_vcpu_struct, user_cs) == 64 && sizeof(struct pvm_vcpu_struct) == 128, "as guests know it");
+_Static_assert(offsetof(struct pvm_vcpu_struct, user_cs) == 64 && sizeof(struct pvm_vcpu_struct) == 128,
+               "as guests know it");

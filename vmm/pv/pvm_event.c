@@ -209,8 +209,8 @@ bool pvm_return_user(struct pvm *pvm)
         pvm_shared_written(pvm);
     }
     allow_nmi(vcpu);
-    /* Nanos takes the selectors of its own code that has been suspended for a program's, because they have RPL 3, and returns to
-     * it this way. Such code goes on as what it is. */
+    /* Nanos takes the selectors of its own code that has been suspended for a program's, because they have RPL 3, and
+     * returns to it this way. Such code goes on as what it is. */
     if (is_supervisor_code(pvm, shared.rip)) {
         load_registers(vcpu, shared.rip, shared.rsp, shared.eflags, shared.rcx, shared.r11);
         return true;

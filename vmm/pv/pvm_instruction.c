@@ -1,5 +1,5 @@
-/* Instructions of a PVM guest that trap. In its kernel the privileged ones are carried out as for any guest; in its programs
- * each is the exception that the processor makes of it. */
+/* Instructions of a PVM guest that trap. In its kernel the privileged ones are carried out as for any guest; in its
+ * programs each is the exception that the processor makes of it. */
 #include "vmm/guest_walk.h"
 #include "vmm/pv/pvm_parts.h"
 

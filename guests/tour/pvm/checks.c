@@ -78,7 +78,8 @@ static void check_exceptions(void)
 
     /* Where the frame lies, and what it leaves alone. */
     caught.vector = NO_VECTOR;
-    __asm__ volatile("movq $99f, resume(%%rip); movq %%rsp, %0; subq $8, %%rsp; movq $-1, -8(%%rsp); movq $-1, -56(%%rsp)\n\t"
+    __asm__ volatile("movq $99f, resume(%%rip); movq %%rsp, %0; subq $8, %%rsp\n\t"
+                     "movq $-1, -8(%%rsp); movq $-1, -56(%%rsp)\n\t"
                      "movq $0x77, %%rcx; movq $0x88, %%r11; stc; ud2\n99:\t"
                      "adcq $0, %1; cmpq $-1, -8(%%rsp); jne 98f; cmpq $-1, -56(%%rsp); jne 98f\n\t"
                      "cmpq $0x77, %%rcx; jne 98f; cmpq $0x88, %%r11; jne 98f; addq $100, %1\n98:\t"
@@ -136,7 +137,8 @@ static void check_interrupts(void)
     begin = rdtsc();
     __asm__ volatile("movq $0x1234, %%rcx; movq $0x5678, %%r11; movq $0x9abc, %%r10\n1:\t"
                      "cmpl $0, interrupts(%%rip); jne 2f; subq $1, %1; jnz 1b\n2:\t"
-                     "cmpq $0x1234, %%rcx; jne 3f; cmpq $0x5678, %%r11; jne 3f; cmpq $0x9abc, %%r10; jne 3f; movq $1, %0\n3:"
+                     "cmpq $0x1234, %%rcx; jne 3f; cmpq $0x5678, %%r11; jne 3f\n\t"
+                     "cmpq $0x9abc, %%r10; jne 3f; movq $1, %0\n3:"
                      : "+r"(kept), "+r"(begin) : : "rcx", "r10", "r11", "memory", "cc");
     check(interrupts == 1, "the timer comes into a loop");
     check_equal(kept, 1, "which does not notice");
@@ -296,8 +298,8 @@ static void check_denied(uint64_t error, uint64_t address, const char *name)
     bool passed = program.frame.vector == VECTOR_PF && program.frame.error == error && shared.cr2 == address;
 
     if (!passed)
-        print("# vector %lu, error %lx, rip %lx, cr2 %lx\n", program.frame.vector, program.frame.error, program.frame.rip,
-              shared.cr2);
+        print("# vector %lu, error %lx, rip %lx, cr2 %lx\n", program.frame.vector, program.frame.error,
+              program.frame.rip, shared.cr2);
     check(passed, name);
 }
 

@@ -1,7 +1,7 @@
 /* Ways into the kernel and back to programs by the PVM guest ABI; what base/traps.S is elsewhere.
  *
- * The kernel's events arrive on its stack or in the shared page, a program's in the shared page. Either way a struct frame is made
- * of them: on the stack, or in struct user, within enter_user(), which returns then. */
+ * The kernel's events arrive on its stack or in the shared page, a program's in the shared page. Either way a struct
+ * frame is made of them: on the stack, or in struct user, within enter_user(), which returns then. */
 #include "guests/base/layout.h"
 #include "guests/tour/pvm/layout.h"
 

@@ -13,7 +13,8 @@ void (*trap_handler)(struct frame *frame);
 
 _Static_assert(sizeof shared == 4096 && offsetof(struct shared, vector) == SHARED_VECTOR
                && offsetof(struct shared, cs) == SHARED_CS && offsetof(struct shared, gs_base) == SHARED_GS_BASE
-               && offsetof(struct shared, rflags) == SHARED_FLAGS && offsetof(struct shared, r11) == SHARED_R11, "layout.h");
+               && offsetof(struct shared, rflags) == SHARED_FLAGS && offsetof(struct shared, r11) == SHARED_R11,
+               "layout.h");
 
 extern char pvm_events[], pvm_retu[], pvm_rets[];
 
@@ -24,8 +25,8 @@ static bool is_pvm(void)
     uint64_t rflags;
 
     __asm__ volatile("movw %%cs, %0; pushfq; popq %1" : "=r"(cs), "=r"(rflags));
-    return (cs & 3) == 3 && (rflags & RFLAGS_IF) && cpuid(SIGNATURE, 0).b == KVM_EBX && cpuid(SIGNATURE, 0).a >= FEATURES
-           && cpuid(FEATURES, 0).b == PVM_EBX;
+    return (cs & 3) == 3 && (rflags & RFLAGS_IF) && cpuid(SIGNATURE, 0).b == KVM_EBX
+           && cpuid(SIGNATURE, 0).a >= FEATURES && cpuid(FEATURES, 0).b == PVM_EBX;
 }
 
 void descriptors_init(void)

@@ -10,8 +10,9 @@
 #define SEL4_BEAML4_VTX 1u /* VCPU and EPT objects can be had and run guests by VT-x */
 #define SEL4_BEAML4_SVM 2u /* the same by AMD-V */
 
-/* seL4_VMEnter with a message of SEL4_VMENTER_RESULT_FAULT_LEN words loads the guest's general registers from those that
- * an exit would report them in, as seL4_X86_VCPU_WriteRegisters would. Upstream does not look at the message's length. */
+/* seL4_VMEnter with a message of SEL4_VMENTER_RESULT_FAULT_LEN words loads the guest's general registers from those
+ * that an exit would report them in, as seL4_X86_VCPU_WriteRegisters would. Upstream does not look at the message's
+ * length. */
 #define SEL4_BEAML4_VMENTER_REGISTERS 4u
 
 /* Threads whose system calls and exceptions are somebody else's: see BEAML4_TCBFlag_Foreign. */
@@ -34,14 +35,15 @@ enum beaml4_invocation_label {
     BEAML4_VSpaceUnmapFrames = 0x4023,
 };
 
-/* A thread flag (seL4_TCB_SetFlags). Whatever such a thread does that ends in the kernel is a fault of one kind, also each
- * SYSCALL, whatever is in its registers; it can make no system calls. It may have RFLAGS.TF and NT. */
+/* A thread flag (seL4_TCB_SetFlags). Whatever such a thread does that ends in the kernel is a fault of one kind, also
+ * each SYSCALL, whatever is in its registers; it can make no system calls. It may have RFLAGS.TF and NT. */
 #define BEAML4_TCBFlag_Foreign 0x10000u
 
-/* The message about such a fault: label and words. Message registers 0 to 15 are the general registers in the processor's order
- * (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 …). For a SYSCALL rip is that of the instruction. An answer with label 0 lets the
- * thread go on: with 0 words as it is; with BEAML4_FOREIGN_REGISTERS words with those registers; and with one word more in the
- * address space that this word names, a capability pointer (0: as before). Anything else leaves it stopped. */
+/* The message about such a fault: label and words. Message registers 0 to 15 are the general registers in the
+ * processor's order (rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 …). For a SYSCALL rip is that of the instruction. An
+ * answer with label 0 lets the thread go on: with 0 words as it is; with BEAML4_FOREIGN_REGISTERS words with those
+ * registers; and with one word more in the address space that this word names, a capability pointer (0: as before).
+ * Anything else leaves it stopped. */
 #define BEAML4_Fault_Foreign 0x41u
 enum {
     BEAML4_FOREIGN_RIP = 16,
@@ -62,8 +64,9 @@ enum beaml4_foreign_kind {
     BEAML4_FOREIGN_STOPPED, /* by BEAML4_TCBStop */
 };
 
-/* BEAML4_VSpaceMapFrames: four words a page, {frame, destination slot, address | flags, offset in the frame}. The page is 4 KiB or
- * (BEAML4_MAP_LARGE) 2 MiB of the frame; the slot gets a capability to it, and loses what frame it had. */
+/* BEAML4_VSpaceMapFrames: four words a page, {frame, destination slot, address | flags, offset in the frame}. The
+ * page is 4 KiB or (BEAML4_MAP_LARGE) 2 MiB of the frame; the slot gets a capability to it, and loses what frame it
+ * had. */
 #define BEAML4_MAP_WRITE      2u
 #define BEAML4_MAP_NO_EXECUTE 4u
 #define BEAML4_MAP_LARGE      8u
@@ -106,7 +109,8 @@ LIBSEL4_INLINE seL4_Error sel4_vcpu_read_vmcb(seL4_X86_VCPU vcpu, seL4_Word coun
     return error;
 }
 
-/* WORDS are pairs of a field and a value, COUNT words in all, up to 120. The kernel cuts values to what the owner may set. */
+/* WORDS are pairs of a field and a value, COUNT words in all, up to 120. The kernel cuts values to what the owner may
+ * set. */
 LIBSEL4_INLINE seL4_Error sel4_vcpu_write_vmcb(seL4_X86_VCPU vcpu, seL4_Word count, const seL4_Word *words)
 {
     seL4_Word mr[4];
@@ -115,7 +119,8 @@ LIBSEL4_INLINE seL4_Error sel4_vcpu_write_vmcb(seL4_X86_VCPU vcpu, seL4_Word cou
     return sel4_invoke(vcpu, BEAML4_VCPUWriteVMCB, 0, count, mr);
 }
 
-/* A foreign thread that runs reports a fault of the kind BEAML4_FOREIGN_STOPPED; for one that does not, nothing is done. */
+/* A foreign thread that runs reports a fault of the kind BEAML4_FOREIGN_STOPPED; for one that does not, nothing is
+ * done. */
 LIBSEL4_INLINE seL4_Error sel4_tcb_stop(seL4_TCB thread)
 {
     seL4_Word mr[4] = { 0 };
@@ -130,7 +135,8 @@ LIBSEL4_INLINE seL4_Error sel4_vspace_open_high_half(seL4_X64_PML4 vspace)
     return sel4_invoke(vspace, BEAML4_VSpaceOpenHighHalf, 0, 0, mr);
 }
 
-/* Maps COUNT pages, up to BEAML4_MAP_FRAMES_MAX, with BEAML4_MAP_WORDS words for each. On an error *DONE is how many have been. */
+/* Maps COUNT pages, up to BEAML4_MAP_FRAMES_MAX, with BEAML4_MAP_WORDS words for each. On an error *DONE is how many
+ * have been. */
 LIBSEL4_INLINE seL4_Error sel4_vspace_map_frames(seL4_X64_PML4 vspace, seL4_Word count, const seL4_Word *words,
                                                  seL4_Word *done)
 {
