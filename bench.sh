@@ -6,10 +6,11 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: ./bench.sh [exits|linux|memory|timers|start]… [--emulator qemu|bochs] [--json FILE]
+usage: ./bench.sh [exits|kernel|linux|memory|timers|start]… [--emulator qemu|bochs] [--json FILE]
 
 Without a name, every benchmark:
   exits   ticks of an exit of a guest, handled by a user-level monitor, and back
+  kernel  ticks of a call and its reply, a signal, a PV guest's fault and its answer, the mapping of a page
   linux   ticks from the monitor's start to Linux' first process, against the same kernel bare on the same emulator
   start   ticks from the beginning of a VM's creation to its guest's first instruction, for a small guest and for Linux
   timers  how late a timer of timeserver's is at its client: median, 99th percentile, worst of 1,000

@@ -7,24 +7,8 @@
 #include <object/finalise.h>
 #include <object/vspace.h>
 
-/* In the processor's order (SDM 2A 2.1.5), then those that the message has behind them. */
-static const uint8_t register_offset[BEAML4_FOREIGN_REGISTERS] = {
-    offsetof(struct context, rax), offsetof(struct context, rcx), offsetof(struct context, rdx),
-    offsetof(struct context, rbx), offsetof(struct context, rsp), offsetof(struct context, rbp),
-    offsetof(struct context, rsi), offsetof(struct context, rdi), offsetof(struct context, r8),
-    offsetof(struct context, r9), offsetof(struct context, r10), offsetof(struct context, r11),
-    offsetof(struct context, r12), offsetof(struct context, r13), offsetof(struct context, r14),
-    offsetof(struct context, r15),
-    [BEAML4_FOREIGN_RIP] = offsetof(struct context, fault_ip),
-    [BEAML4_FOREIGN_RFLAGS] = offsetof(struct context, rflags),
-    [BEAML4_FOREIGN_FS_BASE] = offsetof(struct context, fs_base),
-    [BEAML4_FOREIGN_GS_BASE] = offsetof(struct context, gs_base),
-};
-
-static uint64_t *register_of(struct context *context, unsigned index)
-{
-    return (uint64_t *)((char *)context + register_offset[index]);
-}
+/* Words of an IPC buffer up to its message. */
+#define BUFFER_HEAD (offsetof(seL4_IPCBuffer, msg) / sizeof(uint64_t))
 
 static void report(struct cpu *cpu, struct tcb *thread, enum beaml4_foreign_kind kind, unsigned vector, uint64_t error,
                    uint64_t address)
@@ -45,32 +29,67 @@ void foreign_report(struct cpu *cpu, enum beaml4_foreign_kind kind, unsigned vec
     report(cpu, cpu->current, kind, vector, error, address);
 }
 
+/* One statement a register here and in take_registers: a PV guest lives on this path. */
 unsigned foreign_set_message(const struct tcb *sender, struct tcb *receiver, uint64_t *buffer)
 {
-    const struct fault *fault = &sender->fault;
-    struct context context = sender->context;
+    const struct context *from = &sender->context;
 
-    for (unsigned i = 0; i < BEAML4_FOREIGN_REGISTERS; i++)
-        tcb_set_mr(receiver, buffer, i, *register_of(&context, i));
-    tcb_set_mr(receiver, buffer, BEAML4_FOREIGN_KIND, fault->foreign_kind);
-    tcb_set_mr(receiver, buffer, BEAML4_FOREIGN_VECTOR, fault->foreign_vector);
-    tcb_set_mr(receiver, buffer, BEAML4_FOREIGN_ERROR, fault->code);
-    return tcb_set_mr(receiver, buffer, BEAML4_FOREIGN_ADDRESS, fault->address);
+    receiver->context.r10 = from->rax;
+    receiver->context.r8 = from->rcx;
+    receiver->context.r9 = from->rdx;
+    receiver->context.r15 = from->rbx;
+    if (!buffer)
+        return seL4_FastMessageRegisters;
+
+    uint64_t *message = buffer + BUFFER_HEAD;
+    message[4] = from->rsp;
+    message[5] = from->rbp;
+    message[6] = from->rsi;
+    message[7] = from->rdi;
+    message[8] = from->r8;
+    message[9] = from->r9;
+    message[10] = from->r10;
+    message[11] = from->r11;
+    message[12] = from->r12;
+    message[13] = from->r13;
+    message[14] = from->r14;
+    message[15] = from->r15;
+    message[BEAML4_FOREIGN_RIP] = from->fault_ip;
+    message[BEAML4_FOREIGN_RFLAGS] = from->rflags;
+    message[BEAML4_FOREIGN_FS_BASE] = from->fs_base;
+    message[BEAML4_FOREIGN_GS_BASE] = from->gs_base;
+    message[BEAML4_FOREIGN_KIND] = sender->fault.foreign_kind;
+    message[BEAML4_FOREIGN_VECTOR] = sender->fault.foreign_vector;
+    message[BEAML4_FOREIGN_ERROR] = sender->fault.code;
+    message[BEAML4_FOREIGN_ADDRESS] = sender->fault.address;
+    return BEAML4_FOREIGN_FAULT_LENGTH;
 }
 
-/* VALUE as the register may have it in ring 3. */
-static uint64_t fit(unsigned index, uint64_t value)
+/* As ring 3 can have them. Others may write to the buffer meanwhile: each word is read once. */
+static void take_registers(struct context *to, const struct context *handler, const uint64_t *buffer)
 {
-    switch (index) {
-    case BEAML4_FOREIGN_RIP:
-    case BEAML4_FOREIGN_FS_BASE:
-    case BEAML4_FOREIGN_GS_BASE:
-        return context_sanitise_address(value);
-    case BEAML4_FOREIGN_RFLAGS:
-        return (value & RFLAGS_USER) | RFLAGS_FIXED | RFLAGS_IF;
-    default:
-        return value;
-    }
+    const volatile uint64_t *message = buffer + BUFFER_HEAD;
+
+    to->rax = handler->r10;
+    to->rcx = handler->r8;
+    to->rdx = handler->r9;
+    to->rbx = handler->r15;
+    to->rsp = message[4];
+    to->rbp = message[5];
+    to->rsi = message[6];
+    to->rdi = message[7];
+    to->r8 = message[8];
+    to->r9 = message[9];
+    to->r10 = message[10];
+    to->r11 = message[11];
+    to->r12 = message[12];
+    to->r13 = message[13];
+    to->r14 = message[14];
+    to->r15 = message[15];
+    to->fault_ip = context_sanitise_address(message[BEAML4_FOREIGN_RIP]);
+    to->rflags = (message[BEAML4_FOREIGN_RFLAGS] & RFLAGS_USER) | RFLAGS_FIXED | RFLAGS_IF;
+    to->fs_base = context_sanitise_address(message[BEAML4_FOREIGN_FS_BASE]);
+    to->gs_base = context_sanitise_address(message[BEAML4_FOREIGN_GS_BASE]);
 }
 
 /* Changes to the address space that POINTER names in the handler's CSpace. False: it is none. */
@@ -106,8 +125,8 @@ bool foreign_take_answer(struct tcb *thread, struct tcb *handler, unsigned lengt
         if (root != 0 && !change_space(thread, handler, root))
             return false;
     }
-    for (unsigned i = 0; i < BEAML4_FOREIGN_REGISTERS && length != 0; i++)
-        *register_of(&thread->context, i) = fit(i, tcb_get_mr(handler, buffer, i));
+    if (length != 0)
+        take_registers(&thread->context, &handler->context, buffer);
     /* All of them count, also those that SYSRET would not load. */
     thread->context.entry = ENTRY_NONE;
     return true;

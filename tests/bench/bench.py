@@ -19,6 +19,7 @@ CMDLINE = "console=ttyS0,115200 panic=1 nokaslr mitigations=off"
 GUEST_MIB = 128
 
 EXIT_GOAL = 1500
+KERNEL_GOALS = {"call+reply": 423, "call+reply-10": 1644, "foreign-fault": 600, "map": 400, "map-batch": 400, "yield": 277}
 LINUX_GOAL = {"qemu": 1.15, "bochs": 1.25}
 VM_BYTES_GOAL = 4 << 20
 
@@ -156,6 +157,14 @@ def bench_exits(run, images):
                       goal=EXIT_GOAL if name in ("cpuid", "port-write") else None)
 
 
+def bench_kernel(run, images):
+    """Operations of the kernel between threads."""
+    with run.type() as machine:
+        text = machine.boot_system(run.kernel, TOP / "build/kernelbench.elf", r"^# done")
+    for name, ticks in ticks_by_name(r"^bench (\S+): (\d+) ticks", text):
+        yield run.row(f"kernel {name}", ticks, "ticks", goal=KERNEL_GOALS.get(name))
+
+
 def bench_linux(run, images):
     bare = images.bare_ticks(run.type)
     with run.type() as machine:
@@ -202,7 +211,7 @@ def bench_timers(run, images):
         yield run.row(f"timer error {name}", round(int(ticks) * 1_000_000_000 / int(match[4])), "ns")
 
 
-BENCHMARKS = {"exits": bench_exits, "linux": bench_linux, "memory": bench_memory, "timers": bench_timers, "start": bench_start}
+BENCHMARKS = {"exits": bench_exits, "kernel": bench_kernel, "linux": bench_linux, "memory": bench_memory, "timers": bench_timers, "start": bench_start}
 
 
 def cell(figure):
