@@ -19,7 +19,8 @@ CMDLINE = "console=ttyS0,115200 panic=1 nokaslr mitigations=off"
 GUEST_MIB = 128
 
 EXIT_GOAL = 1500
-KERNEL_GOALS = {"call+reply": 423, "call+reply-10": 1644, "foreign-fault": 600, "map": 400, "map-batch": 400, "yield": 277}
+KERNEL_GOALS = {"call+reply": 423, "call+reply-10": 1644, "foreign-fault": 600, "map": 400, "map-batch": 400,
+                "yield": 277}
 LINUX_GOAL = {"qemu": 1.15, "bochs": 1.25}
 VM_BYTES_GOAL = 4 << 20
 
@@ -211,7 +212,8 @@ def bench_timers(run, images):
         yield run.row(f"timer error {name}", round(int(ticks) * 1_000_000_000 / int(match[4])), "ns")
 
 
-BENCHMARKS = {"exits": bench_exits, "kernel": bench_kernel, "linux": bench_linux, "memory": bench_memory, "timers": bench_timers, "start": bench_start}
+BENCHMARKS = {"exits": bench_exits, "kernel": bench_kernel, "linux": bench_linux, "memory": bench_memory,
+              "timers": bench_timers, "start": bench_start}
 
 
 def cell(figure):

@@ -1,5 +1,5 @@
-/* A root task that measures kernel operations: ticks from one to the next in a loop, so that the few instructions of the
- * loop itself are in them. The other thread has an address space of its own.
+/* A root task that measures kernel operations: ticks from one to the next in a loop, so that the few instructions of
+ * the loop itself are in them. The other thread has an address space of its own.
  *
  *   call+reply        seL4_Call with no words, answered by a server's seL4_ReplyRecv
  *   call+reply-10     the same, ten words each way
