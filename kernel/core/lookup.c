@@ -49,9 +49,13 @@ struct slot *lookup_bits(struct cap root, uint64_t pointer, unsigned depth, unsi
 
 struct slot *lookup_slot(const struct tcb *thread, uint64_t pointer, struct lookup_failure *failure)
 {
-    unsigned bits_left;
+    const struct cap *root = &thread->slots[TCB_CSPACE].cap;
+    unsigned radix = cnode_radix(*root), bits_left;
 
-    return lookup_bits(thread->slots[TCB_CSPACE].cap, pointer, seL4_WordBits, &bits_left, failure);
+    /* The usual CSpace: one CNode, whose guard takes what its index leaves. Every system call comes here. */
+    if (root->type == CAP_CNODE && cnode_guard_size(*root) + radix == seL4_WordBits && pointer >> radix == root->data)
+        return (struct slot *)cap_object(*root) + low_bits(pointer, radix);
+    return lookup_bits(*root, pointer, seL4_WordBits, &bits_left, failure);
 }
 
 struct slot *lookup_target(struct cap root, uint64_t index, uint64_t depth, struct lookup_failure *failure)
