@@ -159,7 +159,9 @@ void slot_delete_one(struct cpu *cpu, struct slot *slot)
     if (slot->cap.type == CAP_NULL)
         return;
 
-    struct cap rest = finalise(cpu, slot->cap, slot_is_final(slot));
+    /* For a frame it makes no difference, and frames are what goes by the thousand. */
+    bool final = slot->cap.type == CAP_FRAME || slot_is_final(slot);
+    struct cap rest = finalise(cpu, slot->cap, final);
     assert(rest.type == CAP_NULL);
     (void)rest;
     slot_clear(slot);
