@@ -11,7 +11,6 @@
 #include <object/derive.h>
 
 #define POOL_ENTRIES (1u << ASID_POOL_BITS)
-#define USE_MASK     3ul
 
 static uint64_t *element(unsigned asid)
 {
@@ -28,13 +27,6 @@ static enum asid_use use_of(struct cap root)
 static uint64_t element_for(struct cap root)
 {
     return cap_physical(root) | use_of(root);
-}
-
-uint64_t asid_find(unsigned asid, enum asid_use use)
-{
-    const uint64_t *entry = element(asid);
-
-    return entry && (*entry & USE_MASK) == use ? *entry & ~USE_MASK : 0;
 }
 
 bool asid_check_root(struct invocation *call, struct cap root)
@@ -56,11 +48,11 @@ bool asid_check_root(struct invocation *call, struct cap root)
 /* The address space of an element is no longer that ASID's. */
 static void lose(struct cpu *cpu, unsigned asid, uint64_t element_value)
 {
-    uint64_t root = element_value & ~USE_MASK;
+    uint64_t root = element_value & ~ASID_USE_MASK;
 
-    if ((element_value & USE_MASK) == ASID_VSPACE)
+    if ((element_value & ASID_USE_MASK) == ASID_VSPACE)
         paging_leave(cpu, root);
-    else if ((element_value & USE_MASK) == ASID_EPT)
+    else if ((element_value & ASID_USE_MASK) == ASID_EPT)
         ept_root_gone(cpu, asid, root);
 }
 

@@ -76,8 +76,17 @@ void vspace_root_invoke(struct invocation *call);
 /* What an ASID stands for. */
 enum asid_use { ASID_FREE, ASID_VSPACE, ASID_EPT };
 
+/* An element of a pool (asid.c): the physical address of a root, with its use in the low bits. */
+#define ASID_USE_MASK 3ul
+
 /* The root of an ASID of that use; 0 where there is none. */
-uint64_t asid_find(unsigned asid, enum asid_use use);
+static inline uint64_t asid_find(unsigned asid, enum asid_use use)
+{
+    const uint64_t *pool = kernel.asid_pools[asid >> ASID_POOL_BITS];
+    uint64_t element = pool ? pool[asid & ((1u << ASID_POOL_BITS) - 1)] : 0;
+
+    return (element & ASID_USE_MASK) == use ? element & ~ASID_USE_MASK : 0;
+}
 
 /* Whether the ASID in the root capability ROOT (CAP_PML4, CAP_EPT_PML4) leads to its object; otherwise fails the call. */
 bool asid_check_root(struct invocation *call, struct cap root);
