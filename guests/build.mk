@@ -54,6 +54,7 @@ endef
 
 $(eval $(call kernel_guest,tour))
 $(eval $(call kernel_guest,shell))
+$(eval $(call kernel_guest,hostile))
 
 # The tour of a guest that speaks PVM: other descriptors, traps and users, and what of the tour is not about those.
 PVM_TOUR_SOURCES := $(addprefix guests/tour/,check.c paging.c paging_edits.c program.c) \
