@@ -26,10 +26,11 @@ $(eval $(call guest,heartbeat))
 $(eval $(call guest,poweroff))
 
 # Kernels with user programs, of guests/base and their own C files: NAME.elf runs at its physical address, NAME-high.elf where
-# most kernels do, in the upper 2 GiB. Position-independent code that is not linked as such fits both.
+# most kernels do, in the upper 2 GiB. Position-independent code that is not linked as such fits both, with clang too where
+# nothing is reached through a GOT.
 #   $(eval $(call kernel_guest,NAME))
-KERNEL_GUEST_CFLAGS := $(COMMON) -I. -ffreestanding -nostdinc -isystem $(CC_INCLUDE) -m64 -mgeneral-regs-only -mno-red-zone \
-	-fpie -fvisibility=hidden -fno-stack-protector -fno-asynchronous-unwind-tables
+KERNEL_GUEST_CFLAGS := $(COMMON) -I. -include kernel/lib/hidden.h -ffreestanding -nostdinc -isystem $(CC_INCLUDE) -m64 \
+	-mgeneral-regs-only -mno-red-zone -fpie -fvisibility=hidden -fno-stack-protector -fno-asynchronous-unwind-tables
 build/guest/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(KERNEL_GUEST_CFLAGS) -MMD -MP -c $< -o $@
@@ -42,7 +43,7 @@ define kernel_guest_link
 PROGRAMS += build/guests/$(1).elf
 build/guests/$(1).elf: $(3) guests/base/image.ld
 	@mkdir -p $$(@D)
-	$$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+	$$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
 		-Wl,--defsym=kernel_base=$(2) -Wl,-T,guests/base/image.ld -o $$@ $(3)
 -include $(patsubst %.o,%.d,$(3))
 endef
