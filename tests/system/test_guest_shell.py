@@ -40,6 +40,7 @@ def test_processes_take_turns_and_end(guest):
     say(guest, "spawn clock")
     for number in range(1, 6):
         guest.expect(rf"\[0\] clock: {number}\s")
+    guest.expect(r"\[0\] clock has ended")
     say(guest, "spawn fault")
     guest.expect(r"fault ended by exception 13, error 0")
     say(guest, "poweroff")
