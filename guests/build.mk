@@ -1,6 +1,6 @@
 # Small guests of our own: each is one assembly file that starts by the PVH protocol.
 #   $(eval $(call guest,NAME))   build/guests/NAME.elf from guests/NAME/NAME.S
-GUEST_SHARED := guests/pvh.ld guests/pvh.inc guests/print.inc
+GUEST_SHARED := guests/pvh.ld $(wildcard guests/*.inc)
 define guest
 PROGRAMS += build/guests/$(1).elf
 build/guests/$(1).elf: guests/$(1)/$(1).S $(GUEST_SHARED)

@@ -65,34 +65,19 @@ hypercall:
 1:  vmcall
     ret
 
-/* The eight digits of ebp. */
-print_number:
-    movl    $8, %ecx
-    movl    %ebp, %edx
-    movl    $digits, %esi
-1:  roll    $4, %edx
-    movl    %edx, %eax
-    andl    $15, %eax
-    movb    hexadecimal(%eax), %al
-    movb    %al, (%esi)
-    incl    %esi
-    loop    1b
-    movl    $digits, %esi
-    jmp     print
-
 #include "../print.inc"
+#include "../print_number.inc"
 
     .data
 has_vmmcall:
     .byte   0
-hexadecimal:
-    .ascii  "0123456789abcdef"
 gave:
     .asciz  "gave "
 refused:
     .asciz  " refused "
 empty:
     .asciz  " empty "
+number:
 digits:
     .asciz  "00000000"
 lives:

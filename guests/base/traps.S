@@ -4,58 +4,8 @@
  * brought the processor back. Its registers are then in struct user, because the stack that the processor changes to
  * (TSS.rsp0) ends where the registers of struct user end. GS has the kernel's base in the kernel. */
 #include "guests/base/layout.h"
-
-    .text
-/* One entry a vector, 16 bytes each: those without an error code push one. */
-    .balign 16
-    .globl vectors
-vectors:
-    .set vector, 0
-    .rept 256
-    .balign 16
-    .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17)
-    pushq   $0
-    .endif
-    pushq   $vector
-    jmp     take_vector
-    .set vector, vector + 1
-    .endr
-
-    .macro  push_registers
-    pushq   %rax
-    pushq   %rcx
-    pushq   %rdx
-    pushq   %rbx
-    pushq   %rbp
-    pushq   %rsi
-    pushq   %rdi
-    pushq   %r8
-    pushq   %r9
-    pushq   %r10
-    pushq   %r11
-    pushq   %r12
-    pushq   %r13
-    pushq   %r14
-    pushq   %r15
-    .endm
-
-    .macro  pop_registers
-    popq    %r15
-    popq    %r14
-    popq    %r13
-    popq    %r12
-    popq    %r11
-    popq    %r10
-    popq    %r9
-    popq    %r8
-    popq    %rdi
-    popq    %rsi
-    popq    %rbp
-    popq    %rbx
-    popq    %rdx
-    popq    %rcx
-    popq    %rax
-    .endm
+#include "guests/base/registers.inc"
+#include "guests/vectors.inc"
 
     .balign 16
 take_vector:
@@ -82,12 +32,7 @@ from_user:
     rep movsq
 leave_user:
     movq    %gs:CPU_STACK, %rsp
-    popq    %r15
-    popq    %r14
-    popq    %r13
-    popq    %r12
-    popq    %rbp
-    popq    %rbx
+    pop_kept
     ret
 
 /* What SYSCALL leads to. */
@@ -109,12 +54,7 @@ take_syscall:
     jmp     leave_user
 
     .macro  save_kernel
-    pushq   %rbx
-    pushq   %rbp
-    pushq   %r12
-    pushq   %r13
-    pushq   %r14
-    pushq   %r15
+    push_kept
     movq    %rsp, %gs:CPU_STACK
     movq    %gs:CPU_USER, %rsp
     .endm

@@ -59,20 +59,7 @@ start64:
     hlt
     jmp     3b
 
-/* One entry a vector, 16 bytes each: those without an error code push one. */
-    .balign 16
-    .globl vectors
-vectors:
-    .set vector, 0
-    .rept 256
-    .balign 16
-    .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17)
-    pushq   $0
-    .endif
-    pushq   $vector
-    jmp     take_vector
-    .set vector, vector + 1
-    .endr
+#include "../vectors.inc"
 
     .balign 16
 take_vector:

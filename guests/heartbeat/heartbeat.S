@@ -18,7 +18,7 @@ beat:
     incl    %ebp
     movl    %edi, %esi
     call    print
-    call    print_count
+    call    print_number
     movl    $newline, %esi
     call    print
     rdtsc
@@ -41,27 +41,11 @@ wait:
     jb      wait
     jmp     beat
 
-/* A blank and the eight digits of ebp. */
-print_count:
-    movl    $8, %ecx
-    movl    %ebp, %edx
-    movl    $digits, %esi
-1:  roll    $4, %edx
-    movl    %edx, %eax
-    andl    $15, %eax
-    movb    hexadecimal(%eax), %al
-    movb    %al, (%esi)
-    incl    %esi
-    loop    1b
-    movl    $count, %esi
-    jmp     print
-
 #include "../print.inc"
+#include "../print_number.inc"
 
     .data
-hexadecimal:
-    .ascii  "0123456789abcdef"
-count:
+number:
     .ascii  " beat "
 digits:
     .asciz  "00000000"

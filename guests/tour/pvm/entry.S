@@ -3,6 +3,7 @@
  * The kernel's events arrive on its stack or in the shared page, a program's in the shared page. Either way a struct
  * frame is made of them: on the stack, or in struct user, within enter_user(), which returns then. */
 #include "guests/base/layout.h"
+#include "guests/base/registers.inc"
 #include "guests/tour/pvm/layout.h"
 
     .text
@@ -64,21 +65,7 @@ return_to_kernel:
     movq    %rax, 128 + 48(%rsp)
     movq    8 * 4(%rsp), %rax
     movq    %rax, 128 + 56(%rsp)
-    popq    %r15
-    popq    %r14
-    popq    %r13
-    popq    %r12
-    popq    %r11
-    popq    %r10
-    popq    %r9
-    popq    %r8
-    popq    %rdi
-    popq    %rsi
-    popq    %rbp
-    popq    %rbx
-    popq    %rdx
-    popq    %rcx
-    popq    %rax
+    pop_registers
     addq    $8, %rsp
     .globl  pvm_rets
 pvm_rets:
@@ -125,24 +112,14 @@ leave_user:
     movzwl  shared + SHARED_SS(%rip), %ecx
     movq    %rcx, FRAME_RSP + 8(%rax)
     cld
-    popq    %r15
-    popq    %r14
-    popq    %r13
-    popq    %r12
-    popq    %rbp
-    popq    %rbx
+    pop_kept
     ret
 
 /* void enter_user(void), interrupts disabled: runs CPU_USER. The return keeps the stack pointer for the next event. */
     .balign 16
     .globl  enter_user
 enter_user:
-    pushq   %rbx
-    pushq   %rbp
-    pushq   %r12
-    pushq   %r13
-    pushq   %r14
-    pushq   %r15
+    push_kept
     movq    %gs:CPU_USER, %rax
     movl    $0, shared + SHARED_ERROR(%rip) /* what has no error code leaves it alone */
     movq    4 * 8(%rax), %rcx
