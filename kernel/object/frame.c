@@ -90,7 +90,7 @@ static void map(struct invocation *call)
     if (mapping_asid(call->cap) != ASID_INVALID) {
         if (!check_same_place(call, mapping_asid(root), address))
             return;
-    } else if ((address > USER_LAST || address + size > USER_LAST) && !paging_is_open(cap_physical(root), address)) {
+    } else if (!paging_is_for_user(cap_physical(root), address, size)) {
         fail_argument(call, 0);
         return;
     }

@@ -35,6 +35,11 @@ bool paging_is_open(uint64_t root, uint64_t address)
         && (address >> paging_shift(LEVEL_PML4) & (PAGING_ENTRIES - 1)) != KERNEL_WINDOW_SLOT;
 }
 
+bool paging_is_for_user(uint64_t root, uint64_t address, uint64_t size)
+{
+    return (address <= USER_LAST && address + size <= USER_LAST) || paging_is_open(root, address);
+}
+
 void paging_open(uint64_t root)
 {
     uint64_t *table = physical_to_kernel(root);

@@ -50,6 +50,10 @@ static inline uint64_t paging_page_address(uint64_t entry, unsigned level)
 /* Whether ADDRESS is one of the upper half at which the address space ROOT may have user mappings: nothing in this half is, before
  * it has been opened. What is mapped lies within one entry of the PML4. */
 bool paging_is_open(uint64_t root, uint64_t address);
+
+/* Whether a page of SIZE bytes may be mapped at ADDRESS in the address space ROOT. */
+bool paging_is_for_user(uint64_t root, uint64_t address, uint64_t size);
+
 void paging_open(uint64_t root);
 
 /* Processors forget a translation, or all of those, of the address space ROOT. */

@@ -30,11 +30,6 @@ static bool is_free_for_frame(const struct slot *slot)
     return slot->cap.type == CAP_NULL || slot->cap.type == CAP_FRAME;
 }
 
-static bool is_user_range(uint64_t root, uint64_t address, uint64_t size)
-{
-    return (address <= USER_LAST && address + size <= USER_LAST) || paging_is_open(root, address);
-}
-
 static bool map_frame(struct invocation *call, unsigned number)
 {
     unsigned first = number * BEAML4_MAP_WORDS, missing_bits;
@@ -48,7 +43,7 @@ static bool map_frame(struct invocation *call, unsigned number)
         || !(frame_rights(source->cap) & RIGHT_READ))
         return refuse(call, seL4_InvalidCapability, number);
     if (!slot || slot == source || !is_free_for_frame(slot) || (flags & ~(uint64_t)FLAGS)
-        || !is_user_range(root, address, size))
+        || !paging_is_for_user(root, address, size))
         return refuse(call, seL4_InvalidArgument, number);
 
     struct cap frame = source->cap;
