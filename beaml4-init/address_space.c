@@ -125,20 +125,15 @@ static const char *map_passage(struct address_space *space, uint64_t address, se
 static const char *fill_passage(struct address_space *space, const void *content, size_t offset, size_t length)
 {
     struct resources *resources = space->pool->resources;
-    char *page = resources_take_window(resources, 1);
-    const char *problem = NULL;
+    void *page;
+    const char *problem = resources_map_page(resources, space->passage, seL4_ReadWrite, &page);
 
-    if (!page)
-        return "no room in init's address space";
-    if (seL4_X86_Page_Map(space->passage, seL4_CapInitThreadVSpace, (seL4_Word)page, seL4_ReadWrite,
-                          seL4_X86_Default_VMAttributes) == seL4_NoError) {
-        memcpy(page + offset, content, length);
-        seL4_X86_Page_Unmap(space->passage);
-    } else {
-        problem = "the kernel mapped no page for init";
-    }
+    if (problem)
+        return problem;
+    memcpy((char *)page + offset, content, length);
+    seL4_X86_Page_Unmap(space->passage);
     resources_give_window(resources, page, 1);
-    return problem;
+    return NULL;
 }
 
 const char *address_space_fill_page(struct address_space *space, uint64_t address, seL4_CapRights_t rights,

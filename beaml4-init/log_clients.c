@@ -23,18 +23,6 @@ static struct byte_ring *server_address(unsigned client, enum log_ring which)
 _Static_assert(SERVICE_RINGS + LOG_MAX_CLIENTS * RING_COUNT * 2 * PAGE_BYTES <= SERVICE_STARTUP,
                "there is room for all rings");
 
-/* A frame of FRAME's pages in init's window. */
-static const char *map_for_init(const struct log_clients *log, seL4_CPtr frame, void **address)
-{
-    *address = resources_take_window(log->pool->resources, 1);
-    if (!*address)
-        return "no room in init's address space";
-    if (seL4_X86_Page_Map(frame, seL4_CapInitThreadVSpace, (seL4_Word)*address, seL4_ReadWrite,
-                          seL4_X86_Default_VMAttributes) != seL4_NoError)
-        return "the kernel mapped no page for init";
-    return NULL;
-}
-
 const char *log_clients_open(struct log_clients *log, struct pool *pool)
 {
     void *table;
@@ -44,7 +32,7 @@ const char *log_clients_open(struct log_clients *log, struct pool *pool)
     if ((problem = pool_make(pool, seL4_NotificationObject, 0, &log->notification)) ||
         (problem = pool_take_slot(pool, &log->notify)) ||
         (problem = pool_make(pool, seL4_X86_4K, 0, &log->table_frame)) ||
-        (problem = map_for_init(log, log->table_frame, &table)))
+        (problem = resources_map_page(pool->resources, log->table_frame, seL4_ReadWrite, &table)))
         return problem;
     if (seL4_CNode_Mint(INIT_CNODE, log->notify, INIT_DEPTH, INIT_CNODE, log->notification, INIT_DEPTH, seL4_CanWrite,
                         NOTIFY_LOG_RING) != seL4_NoError)
@@ -98,12 +86,13 @@ const char *log_clients_serve(struct log_clients *log, struct process *logserver
 const char *log_clients_use(struct log_clients *log)
 {
     void *ring;
-    const char *problem = log->own ? NULL : map_for_init(log, log->ring[CLIENT_INIT][RING_LOG], &ring);
+    const char *problem;
 
-    if (problem)
-        return problem;
-    if (!log->own)
+    if (!log->own) {
+        if ((problem = resources_map_page(log->pool->resources, log->ring[CLIENT_INIT][RING_LOG], seL4_ReadWrite, &ring)))
+            return problem;
         log->own = ring;
+    }
     log_use("init", log->own, log->notify);
     return NULL;
 }

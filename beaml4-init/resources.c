@@ -154,6 +154,21 @@ void *resources_take_window(struct resources *resources, unsigned count)
     return (void *)(WINDOW_BASE + (page << seL4_PageBits));
 }
 
+const char *resources_map_page(struct resources *resources, seL4_CPtr frame, seL4_CapRights_t rights, void **address)
+{
+    void *page = resources_take_window(resources, 1);
+
+    if (!page)
+        return "no room in init's address space";
+    if (seL4_X86_Page_Map(frame, seL4_CapInitThreadVSpace, (seL4_Word)page, rights, seL4_X86_Default_VMAttributes) !=
+        seL4_NoError) {
+        resources_give_window(resources, page, 1);
+        return "the kernel mapped no page for init";
+    }
+    *address = page;
+    return NULL;
+}
+
 void resources_give_window(struct resources *resources, void *address, unsigned count)
 {
     uint64_t page = ((uintptr_t)address - WINDOW_BASE) >> seL4_PageBits;

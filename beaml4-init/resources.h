@@ -45,5 +45,8 @@ seL4_CPtr resources_image_frame(const struct resources *resources, const void *a
 /* COUNT pages (1 to 64) side by side where init may map frames; NULL when they are all in use. */
 void *resources_take_window(struct resources *resources, unsigned count);
 
+/* Maps a frame of 4 KiB in init's window, at *ADDRESS. NULL, or why not: nothing is taken then. */
+const char *resources_map_page(struct resources *resources, seL4_CPtr frame, seL4_CapRights_t rights, void **address);
+
 /* Gives them back with nothing mapped there any more. */
 void resources_give_window(struct resources *resources, void *address, unsigned count);

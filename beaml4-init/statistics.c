@@ -12,17 +12,14 @@ const char *statistics_open(struct init *init, struct vm *vm)
 {
     struct pool *pool = &vm->monitor.pool;
     seL4_CPtr frame;
+    void *page;
     const char *problem;
 
     if ((problem = pool_make(pool, seL4_X86_4K, 0, &frame)) ||
-        (problem = address_space_share_page(&vm->monitor.space, PLACE, frame, seL4_ReadWrite)))
+        (problem = address_space_share_page(&vm->monitor.space, PLACE, frame, seL4_ReadWrite)) ||
+        (problem = resources_map_page(&init->resources, frame, seL4_CanRead, &page)))
         return problem;
-    vm->statistics = resources_take_window(&init->resources, 1);
-    if (!vm->statistics)
-        return "no room in init's address space";
-    if (seL4_X86_Page_Map(frame, seL4_CapInitThreadVSpace, (seL4_Word)vm->statistics, seL4_CanRead,
-                          seL4_X86_Default_VMAttributes) != seL4_NoError)
-        return "the kernel mapped no page for init";
+    vm->statistics = page;
     vm->monitor.startup.vm.statistics = (struct exit_trace *)PLACE;
     return NULL;
 }

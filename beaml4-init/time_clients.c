@@ -23,22 +23,20 @@ static uint64_t room_address(unsigned client, unsigned page)
 
 const char *time_clients_open(struct time_clients *time, struct pool *pool)
 {
+    void *table;
     const char *problem;
 
     *time = (struct time_clients) { .timeserver = NULL };
     if ((problem = pool_make(pool, seL4_EndpointObject, 0, &time->endpoint)) ||
         (problem = pool_make(pool, seL4_NotificationObject, 0, &time->notification)) ||
         (problem = pool_make(pool, seL4_X86_4K, 0, &time->table_frame)) ||
-        (problem = pool_take_slot(pool, &time->table_notify)))
+        (problem = pool_take_slot(pool, &time->table_notify)) ||
+        (problem = resources_map_page(pool->resources, time->table_frame, seL4_ReadWrite, &table)))
         return problem;
-    time->table = resources_take_window(pool->resources, 1);
-    if (!time->table)
-        return "no room in init's address space";
-    if (seL4_X86_Page_Map(time->table_frame, seL4_CapInitThreadVSpace, (seL4_Word)time->table, seL4_ReadWrite,
-                          seL4_X86_Default_VMAttributes) != seL4_NoError ||
-        seL4_CNode_Mint(INIT_CNODE, time->table_notify, INIT_DEPTH, INIT_CNODE, time->notification, INIT_DEPTH,
+    time->table = table;
+    if (seL4_CNode_Mint(INIT_CNODE, time->table_notify, INIT_DEPTH, INIT_CNODE, time->notification, INIT_DEPTH,
                         seL4_CanWrite, NOTIFY_TIME_TABLE) != seL4_NoError)
-        return "the kernel refused to copy a capability, or to map a page for init";
+        return "the kernel refused to copy a capability";
     return NULL;
 }
 
