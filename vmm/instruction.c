@@ -1,6 +1,6 @@
 #include "vmm/instruction.h"
 
-#include <Zydis/Zydis.h>
+#include "vmm/zydis_segment.h"
 
 static bool operation_of(ZydisMnemonic mnemonic, enum operation *operation)
 {
@@ -86,18 +86,6 @@ static bool address_register(ZydisRegister reg, uint8_t *number)
     else
         return (*number = general_register(reg, &size, &high_byte)) != NO_REGISTER;
     return true;
-}
-
-static uint8_t segment_number(ZydisRegister reg)
-{
-    switch (reg) {
-    case ZYDIS_REGISTER_ES: return VCPU_ES;
-    case ZYDIS_REGISTER_CS: return VCPU_CS;
-    case ZYDIS_REGISTER_SS: return VCPU_SS;
-    case ZYDIS_REGISTER_FS: return VCPU_FS;
-    case ZYDIS_REGISTER_GS: return VCPU_GS;
-    default:                return VCPU_DS;
-    }
 }
 
 static bool take_memory(struct instruction *instruction, const ZydisDecodedOperand *operand)

@@ -1,8 +1,8 @@
 #include "vmm/pv/privileged_decode.h"
 
 #include "vmm/pv/patch.h"
+#include "vmm/zydis_segment.h"
 
-#include <Zydis/Zydis.h>
 #include <string.h>
 
 /* Opcodes (SDM 2, appendix A) with exactly one meaning here. */
@@ -102,18 +102,6 @@ static uint8_t address_register(ZydisRegister reg)
     if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP)
         return VCPU_RIP;
     return reg == ZYDIS_REGISTER_NONE ? NO_REGISTER : (uint8_t)ZydisRegisterGetId(reg);
-}
-
-static uint8_t segment_number(ZydisRegister reg)
-{
-    switch (reg) {
-    case ZYDIS_REGISTER_ES: return VCPU_ES;
-    case ZYDIS_REGISTER_CS: return VCPU_CS;
-    case ZYDIS_REGISTER_SS: return VCPU_SS;
-    case ZYDIS_REGISTER_FS: return VCPU_FS;
-    case ZYDIS_REGISTER_GS: return VCPU_GS;
-    default:                return VCPU_DS;
-    }
 }
 
 static void take_memory(struct privileged_instruction *instruction, const ZydisDecodedInstruction *decoded,
