@@ -1,5 +1,6 @@
 /* Model specific registers: the CPU's own here, all others are devices on the bus. */
 #include "vmm/exits.h"
+#include "vmm/paging_bits.h"
 
 #define MSR_APIC_BASE 0x1bu
 #define MSR_PAT       0x277u
@@ -65,7 +66,7 @@ static bool fit_efer(struct monitor *monitor, uint64_t *value)
 static bool fit(struct monitor *monitor, enum value_rule rule, uint64_t *value)
 {
     switch (rule) {
-    case CANONICAL: return (uint64_t)((int64_t)(*value << 16) >> 16) == *value;
+    case CANONICAL: return is_canonical(*value);
     case BITS_32:   return *value <= UINT32_MAX;
     case RULE_PAT:  return is_pat(*value);
     case RULE_EFER: return fit_efer(monitor, value);

@@ -1,22 +1,8 @@
 #include "vmm/guest_walk.h"
 
+#include "vmm/paging_bits.h"
+
 #include <string.h>
-
-#define ENTRY_PRESENT  (UINT64_C(1) << 0)
-#define ENTRY_WRITE    (UINT64_C(1) << 1)
-#define ENTRY_USER     (UINT64_C(1) << 2)
-#define ENTRY_ACCESSED (UINT64_C(1) << 5)
-#define ENTRY_DIRTY    (UINT64_C(1) << 6)
-#define ENTRY_LARGE    (UINT64_C(1) << 7)
-#define ENTRY_ADDRESS  UINT64_C(0x000ffffffffff000)
-#define ENTRY_NO_EXECUTE (UINT64_C(1) << 63)
-
-/* Page-fault error code: SDM 3A 4.7. */
-#define ERROR_PRESENT  1u
-#define ERROR_WRITE    2u
-#define ERROR_USER     4u
-#define ERROR_RESERVED 8u
-#define ERROR_FETCH    16u
 
 #define RFLAGS_AC (UINT64_C(1) << 18)
 
@@ -137,11 +123,6 @@ static uint64_t page_base(const struct walk_context *context, uint64_t entry, un
     if (context->levels == 2 && shift > 12)
         return (entry & UINT64_C(0xffc00000)) | (entry >> 13 & 0xff) << 32;
     return entry & ENTRY_ADDRESS & ~((UINT64_C(1) << shift) - 1);
-}
-
-static bool is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
 enum walk_result walk_address(struct walk_context *context, uint64_t address, enum walk_access access,

@@ -1,13 +1,9 @@
 #include "vmm/pv/access.h"
 
 #include "vmm/linear.h"
+#include "vmm/paging_bits.h"
 
 #include <string.h>
-
-#define ERROR_PRESENT  1u
-#define ERROR_WRITE    2u
-#define ERROR_USER     4u
-#define ERROR_RESERVED 8u
 
 #define PUSH_WORDS_MAX 8u
 

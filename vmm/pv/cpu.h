@@ -12,6 +12,7 @@
 #include "algorithms/vcpu.h"
 #include "vmm/bus.h"
 #include "vmm/guest_memory.h"
+#include "vmm/paging_bits.h"
 #include "vmm/pv/privileged_decode.h"
 
 #include <stdbool.h>
@@ -75,9 +76,4 @@ void pv_cpu_init(struct pv_cpu *cpu, struct vcpu *vcpu, const struct guest_memor
 static inline unsigned pv_cpl(struct vcpu *vcpu)
 {
     return vcpu_get(vcpu, VCPU_SEGMENT(VCPU_SS, VCPU_ACCESS)) >> 5 & 3;
-}
-
-static inline bool pv_is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }

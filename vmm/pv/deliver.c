@@ -75,7 +75,7 @@ static bool read_code(struct delivery *d, const struct gate *gate, struct descri
         return refuse(d, VECTOR_GP, error);
     if (!descriptor_is_present(code))
         return refuse(d, VECTOR_NP, error);
-    if (!pv_is_canonical(gate->rip))
+    if (!is_canonical(gate->rip))
         return refuse(d, VECTOR_GP, d->external);
     return true;
 }

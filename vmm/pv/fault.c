@@ -1,14 +1,10 @@
 #include "vmm/pv/fault.h"
 
 #include "vmm/guest_walk.h"
+#include "vmm/paging_bits.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-
-/* Page-fault error code: SDM 3A 4.7. */
-#define ERROR_WRITE 2u
-#define ERROR_USER  4u
-#define ERROR_FETCH 16u
 
 #define PAGE_BYTES 4096u
 #define PAGE_MASK  (PAGE_BYTES - 1)
@@ -134,14 +130,11 @@ enum pv_outcome pv_page_fault(struct pv *pv, uint64_t address, uint32_t error, s
     case SHADOW_WRITE_CODE:
         return carry_out_store(pv, answer.physical, false);
     case SHADOW_EXECUTE:
-        if (pv->speaks_pvm) {
+        if (pv->speaks_pvm)
             shadow_release_code(pv->shadow, answer.physical);
-            shadow_fault(pv->shadow, &state, address, error, &answer);
-            return PV_GO_ON;
-        }
-        /* The fetch is tried again at once, which spares the guest a second fault. */
-        if (scan_page(pv, address, answer.physical, exit) == PV_EXIT)
+        else if (scan_page(pv, address, answer.physical, exit) == PV_EXIT)
             return PV_EXIT;
+        /* The fetch is tried again at once, which spares the guest a second fault. */
         shadow_fault(pv->shadow, &state, address, error, &answer);
         return PV_GO_ON;
     case SHADOW_UNREACHABLE:

@@ -94,7 +94,7 @@ enum privileged_step privileged_mov_dr(struct privileged *p)
     }
     if (number >= 6 && value >> 32 != 0)
         return step_gp(p);
-    if (number < 4 && !pv_is_canonical(value))
+    if (number < 4 && !is_canonical(value))
         return step_gp(p);
     if (number == 7)
         vcpu_set(p->vcpu, VCPU_DR7, (value & DR7_KNOWN) | DR7_FIXED);
@@ -119,7 +119,7 @@ enum privileged_step privileged_invlpg(struct privileged *p)
 {
     uint64_t address = operand_address(p);
 
-    if (pv_is_canonical(address)) /* another one has no translation */
+    if (is_canonical(address)) /* another one has no translation */
         invalidate_page(p->cpu, address);
     return STEP_NEXT;
 }
@@ -134,7 +134,7 @@ enum privileged_step privileged_invpcid(struct privileged *p)
         return step_gp(p);
     if (!operand_load(p, 0, 8, &pcid) || !operand_load(p, 8, 8, &address))
         return STEP_FAULT;
-    if (type > 3 || pcid >> 12 != 0 || (type == 0 && !pv_is_canonical(address)) ||
+    if (type > 3 || pcid >> 12 != 0 || (type == 0 && !is_canonical(address)) ||
         (type <= 1 && pcid != 0 && !(vcpu_get(p->vcpu, VCPU_CR4) & CR4_PCIDE)))
         return step_gp(p);
     if (type == 0)

@@ -152,7 +152,7 @@ enum privileged_step privileged_load_table(struct privileged *p)
 
     if (!operand_load(p, 0, 2, &limit) || !operand_load(p, 2, 8, &base))
         return STEP_FAULT;
-    if (!pv_is_canonical(base))
+    if (!is_canonical(base))
         return step_gp(p);
     vcpu_set(p->vcpu, idt ? VCPU_IDTR_BASE : VCPU_GDTR_BASE, base);
     vcpu_set(p->vcpu, idt ? VCPU_IDTR_LIMIT : VCPU_GDTR_LIMIT, limit);
@@ -187,7 +187,7 @@ static bool fetch_system(struct privileged *p, uint16_t selector, unsigned type,
         return pv_fault_general(&p->fault, VECTOR_GP, error);
     if (!descriptor_is_present(descriptor))
         return pv_fault_general(&p->fault, VECTOR_NP, error);
-    return pv_is_canonical(descriptor_base(descriptor)) || pv_fault_general(&p->fault, VECTOR_GP, error);
+    return is_canonical(descriptor_base(descriptor)) || pv_fault_general(&p->fault, VECTOR_GP, error);
 }
 
 enum privileged_step privileged_lldt(struct privileged *p)

@@ -46,7 +46,7 @@ static bool check_return_code(struct privileged *p, const struct frame *frame, s
         return refuse(p, VECTOR_NP, frame->cs);
     if (!descriptor_is_long(code))
         return refuse(p, VECTOR_GP, frame->cs);
-    return pv_is_canonical(frame->rip) || pv_fault_general(&p->fault, VECTOR_GP, 0);
+    return is_canonical(frame->rip) || pv_fault_general(&p->fault, VECTOR_GP, 0);
 }
 
 /* The stack of the level of CS; kernels can have a null one. */
@@ -186,7 +186,7 @@ static bool fetch_target(struct privileged *p, struct frame *frame, struct descr
     if (!descriptor_is_present(code))
         return refuse(p, VECTOR_NP, frame->cs);
     frame->cs = (uint16_t)((frame->cs & ~SELECTOR_RPL) | p->cpl);
-    return pv_is_canonical(frame->rip) || pv_fault_general(&p->fault, VECTOR_GP, 0);
+    return is_canonical(frame->rip) || pv_fault_general(&p->fault, VECTOR_GP, 0);
 }
 
 enum privileged_step privileged_jmp_far(struct privileged *p)
@@ -232,7 +232,7 @@ enum privileged_step privileged_sysret(struct privileged *p)
     if (!(vcpu_get(p->vcpu, VCPU_EFER) & EFER_SCE))
         return step_undefined(p);
     /* Without REX.W it would return to 32-bit code, which no guest has here. */
-    if (p->cpl != 0 || p->instruction->operand_size != 8 || !pv_is_canonical(rip))
+    if (p->cpl != 0 || p->instruction->operand_size != 8 || !is_canonical(rip))
         return step_gp(p);
     finish_instruction(p);
     vcpu_set(p->vcpu, VCPU_RIP, rip);

@@ -1,5 +1,6 @@
 #include "vmm/pv/pv.h"
 
+#include "vmm/paging_bits.h"
 #include "vmm/pv/deliver.h"
 #include "vmm/pv/fault.h"
 
@@ -10,7 +11,6 @@
 /* How often the guest may stop before the monitor looks at its timers. */
 #define ROUNDS 32u
 
-#define ERROR_USER   4u /* page fault error code, SDM 3A 4.7 */
 #define DR6_STEP     (UINT64_C(1) << 14)
 #define VECTOR_NM    7u
 #define BLOCKED_ONCE ((uint64_t)(VCPU_BLOCKED_BY_STI | VCPU_BLOCKED_BY_MOV_SS))
@@ -114,9 +114,9 @@ static bool check_rip(struct pv *pv)
 {
     struct vcpu *vcpu = pv->vcpu;
 
-    if (pv_is_canonical(vcpu_get(vcpu, VCPU_RIP)))
+    if (is_canonical(vcpu_get(vcpu, VCPU_RIP)))
         return true;
-    return vcpu_raise(vcpu, VECTOR_GP, true, 0) && deliver(pv) && pv_is_canonical(vcpu_get(vcpu, VCPU_RIP));
+    return vcpu_raise(vcpu, VECTOR_GP, true, 0) && deliver(pv) && is_canonical(vcpu_get(vcpu, VCPU_RIP));
 }
 
 /* Whether the guest takes now what the monitor wants to be asked for. */
@@ -136,7 +136,7 @@ static bool needs_step(struct vcpu *vcpu, uint64_t blocked)
 
 static uint64_t fitting_base(uint64_t base)
 {
-    return pv_is_canonical(base) ? base : 0;
+    return is_canonical(base) ? base : 0;
 }
 
 /* Lets the thread go on until it stops. */

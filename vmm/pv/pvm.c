@@ -209,8 +209,8 @@ static bool set_vcpu_struct(struct pvm *pvm, uint64_t address)
 
 static bool is_event_entry(uint64_t address)
 {
-    return pv_is_canonical(address) && pv_is_canonical(address + PVM_ENTRY_SUPERVISOR_EXCEPTION) &&
-           pv_is_canonical(address + PVM_ENTRY_SUPERVISOR_INTERRUPT);
+    return is_canonical(address) && is_canonical(address + PVM_ENTRY_SUPERVISOR_EXCEPTION) &&
+           is_canonical(address + PVM_ENTRY_SUPERVISOR_INTERRUPT);
 }
 
 static enum bus_result access_msr(void *device, struct bus_access *access)

@@ -219,7 +219,7 @@ bool pvm_return_user(struct pvm *pvm)
     vcpu_set(vcpu, VCPU_SEGMENT(VCPU_GS, VCPU_BASE), canonical(shared.user_gsbase));
     load_registers(vcpu, shared.rip, shared.rsp, shared.eflags | RFLAGS_IF, shared.rcx, shared.r11);
     /* 32-bit programs have no segment here; and nothing begins at an address that is not canonical. */
-    if ((shared.user_cs | 3u) != PVM_USER_CS || (shared.user_ss | 3u) != PVM_USER_DS || !pv_is_canonical(shared.rip))
+    if ((shared.user_cs | 3u) != PVM_USER_CS || (shared.user_ss | 3u) != PVM_USER_DS || !is_canonical(shared.rip))
         return vcpu_raise(vcpu, VECTOR_GP, true, 0);
     return true;
 }
@@ -237,7 +237,7 @@ bool pvm_return_supervisor(struct pvm *pvm)
             return false;
     allow_nmi(vcpu);
     load_registers(vcpu, frame[RIP], frame[RSP], frame[RFLAGS], frame[RCX], frame[R11]);
-    if (!pv_is_canonical(frame[RIP]))
+    if (!is_canonical(frame[RIP]))
         return vcpu_raise(vcpu, VECTOR_GP, true, 0);
     return true;
 }

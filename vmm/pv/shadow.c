@@ -299,11 +299,6 @@ static void drop_between(struct shadow *shadow, uint16_t table, uint64_t first, 
     }
 }
 
-static bool is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 void shadow_invalidate_range(struct shadow *shadow, uint64_t cr3, uint64_t address, uint64_t length)
 {
     uint64_t end = length > UINT64_MAX - address ? UINT64_MAX : address + length - 1; /* if there is a length */

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "vmm/guest_memory.h"
+#include "vmm/paging_bits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,22 +12,6 @@
 /* Levels count from 0, the one of 4 KiB pages. */
 #define SHADOW_LEVELS 4u
 #define SHADOW_ROOT   3u
-
-#define ENTRY_PRESENT    (UINT64_C(1) << 0)
-#define ENTRY_WRITE      (UINT64_C(1) << 1)
-#define ENTRY_USER       (UINT64_C(1) << 2)
-#define ENTRY_ACCESSED   (UINT64_C(1) << 5)
-#define ENTRY_DIRTY      (UINT64_C(1) << 6)
-#define ENTRY_LARGE      (UINT64_C(1) << 7)
-#define ENTRY_NO_EXECUTE (UINT64_C(1) << 63)
-#define ENTRY_ADDRESS    UINT64_C(0x000ffffffffff000)
-
-/* Page-fault error code: SDM 3A 4.7. */
-#define ERROR_PRESENT  1u
-#define ERROR_WRITE    2u
-#define ERROR_USER     4u
-#define ERROR_RESERVED 8u
-#define ERROR_FETCH    16u
 
 /* log2 of what an entry of a level covers. */
 static inline unsigned shadow_shift(unsigned level)
