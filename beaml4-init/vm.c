@@ -267,7 +267,8 @@ static const char *start(struct vm_start *s)
         (problem = s->mode == VM_MODE_PV ? give_asid_pool(s) : give_ept_root(s)) ||
         (problem = map_file(s, "kernel", &kernel, &monitor->startup.vm.kernel)) ||
         (config->initrd[0] && (problem = map_file(s, "initrd", &initrd, &monitor->startup.vm.initrd))) ||
-        (problem = give_channels(s)) || (problem = statistics_open(s->init, s->vm)) || (problem = virtio_start(s->init, s->index)) ||
+        (problem = give_channels(s)) || (problem = statistics_open(s->init, s->vm)) ||
+        (problem = virtio_start(s->init, s->index)) ||
         (problem = address_space_fill_page(&monitor->space, CONFIG_ADDRESS, seL4_CanRead, config, 0, sizeof *config)))
         return problem;
     if (config->rtc == VM_RTC_PASSTHROUGH &&
